@@ -1,0 +1,417 @@
+"""ReCoSeg++ as one diffusers pipeline: synthesize T1ce, compare with the real one, segment by what differs."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import DiffusionPipeline, UNet2DModel
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from diffusers.utils import BaseOutput
+
+from .conventions import CONDITIONS, REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
+from .denoising import clamp_clean, slice_generators, slice_noise
+from .preprocessing import PreparedStack, prepare_stack, with_context
+from .residual import calibrate_residual, residual_map, sample_spread
+
+EMBEDDED_MODEL = Path(__file__).resolve().parent.parent / "pretrained" / "recoseg-small"
+ENSEMBLE_SAMPLES = 4
+ENSEMBLE_MIN_STEPS = 4
+
+Slices = np.ndarray | torch.Tensor
+
+
+@dataclass
+class ReCoSegPipelineOutput(BaseOutput):
+    """Results on the grid of the slices that were given, as numpy arrays (N, H, W).
+
+    Attributes:
+        mask: uint8, 1 where the whole tumour's probability exceeds the threshold.
+        probability: float32 in [0, 1], of the first region the model knows (whole tumour).
+        t1ce: float32, synthetic T1ce in the source's intensity units (those of T1 where no T1ce was given), zero
+            outside the brain; None for a model without a synthesizer.
+        residual: float32 in [0, 1], the calibrated map that the segmenter saw; None if it saw none.
+        uncertainty: float32, standard deviation over the samples in source units; None for a single sample.
+        residual_source: `measured`, `ensemble` or `none`.
+        region_probabilities: float32 in [0, 1] for each of the model's regions (`wt`, and `tc`, `et` if it has them).
+    """
+
+    mask: np.ndarray
+    probability: np.ndarray
+    t1ce: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    uncertainty: np.ndarray | None = None
+    residual_source: str = "measured"
+    region_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class ReCoSegPipeline(DiffusionPipeline):
+    """Residual-guided segmentation of brain tumours by cross-modal diffusion (arXiv 2508.01058).
+
+    Args:
+        synthesizer: predicts T1ce from (x_t, FLAIR, T1, T2), channels in that order (paper, Eq. 3); None for systems
+            without synthesis.
+        scheduler: any diffusers scheduler with `alphas_cumprod`; swap with `from_config`.
+        segmenter: a `UNet2DModel` called with timestep 0, one logit per region. If it has `num_class_embeds`, the
+            class label is the position of the residual source in `RESIDUAL_SOURCES`.
+        image_size: side of the nets' grid in pixels.
+        field_of_view: side of the square window around the brain in mm.
+        lower_percentile, upper_percentile: clipping limits of each modality over the brain, 0 to 100.
+        segmenter_inputs: comma-separated channels out of `SEGMENTER_CHANNELS`.
+        regions: comma-separated output channels out of `REGIONS`; the first must be `wt`.
+        mask_threshold: tau on the probability.
+        residual_clip: upper limit of R before min-max normalisation, in (0, 1].
+        num_inference_steps: default number of denoising steps.
+        pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
+        context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
+        flip_average: average the segmenter over the slice and its left-right mirror image.
+    """
+
+    model_cpu_offload_seq = "synthesizer->segmenter"
+    _optional_components = ["synthesizer"]  # noqa: RUF012 (read by diffusers as a class attribute)
+
+    def __init__(
+        self,
+        synthesizer: UNet2DModel | None,
+        scheduler: SchedulerMixin,
+        segmenter: UNet2DModel,
+        image_size: int = 120,
+        field_of_view: int = 240,
+        lower_percentile: float = 1.0,
+        upper_percentile: float = 99.0,
+        segmenter_inputs: str = "flair,t1,t2,residual",
+        regions: str = "wt",
+        mask_threshold: float = 0.3,
+        residual_clip: float = 1.0,
+        num_inference_steps: int = 1000,
+        pixel_unshuffle: int = 1,
+        context_slices: int = 0,
+        flip_average: bool = False,
+    ):
+        super().__init__()
+        self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
+        self.register_to_config(
+            image_size=image_size,
+            field_of_view=field_of_view,
+            lower_percentile=lower_percentile,
+            upper_percentile=upper_percentile,
+            segmenter_inputs=segmenter_inputs,
+            regions=regions,
+            mask_threshold=mask_threshold,
+            residual_clip=residual_clip,
+            num_inference_steps=num_inference_steps,
+            pixel_unshuffle=pixel_unshuffle,
+            context_slices=context_slices,
+            flip_average=flip_average,
+        )
+        self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
+        self.region_names = parse_names(regions, REGIONS, "regions")
+        self._check_components()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path | None = None, **kwargs) -> "ReCoSegPipeline":
+        """Load a pipeline from a folder or a Hub id; without an argument the embedded default, offline.
+
+        Takes every argument of `DiffusionPipeline.from_pretrained`. Only safetensors are read unless
+        `use_safetensors=False` is passed.
+
+        Raises:
+            ValueError: without an argument in a copy that has no embedded weights beside it.
+        """
+        kwargs.setdefault("use_safetensors", True)
+        if pretrained_model_name_or_path is None:
+            if not (EMBEDDED_MODEL / "model_index.json").is_file():
+                raise ValueError(
+                    "from_pretrained() without a name needs the installed package and its embedded weights; "
+                    "name a folder or a Hub id."
+                )
+            pretrained_model_name_or_path = EMBEDDED_MODEL
+        return super().from_pretrained(str(pretrained_model_name_or_path), **kwargs)
+
+    @classmethod
+    def from_config_folder(cls, folder: str | Path, seed: int = 0) -> "ReCoSegPipeline":
+        """Build a system of `pipelines/` with fresh weights.
+
+        Args:
+            folder: holds `model_index.json` and a folder with a configuration for each component.
+            seed: of the weights; the global random state stays as it was.
+        """
+        index = json.loads((Path(folder) / cls.config_name).read_text())
+        settings = {key: value for key, value in index.items() if not key.startswith("_")}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for name, value in settings.items():
+                if isinstance(value, list):
+                    settings[name] = _build_component(value[1], Path(folder) / name)
+        return cls(**settings)
+
+    def _check_components(self) -> None:
+        fold = self.config.pixel_unshuffle**2
+        if self.region_names[0] != "wt":
+            raise ValueError(f"regions={self.config.regions!r}; the mask is made from wt, which must come first.")
+        if self.synthesizer is None and {"residual", "synthetic_t1ce"} & set(self.channels):
+            raise ValueError(f"segmenter_inputs={self.config.segmenter_inputs!r} needs a synthesizer; found None.")
+        channels = fold * len(self.channels) * (2 * self.config.context_slices + 1)
+        expected = {"segmenter": (channels, fold * len(self.region_names)), "synthesizer": (fold * 4, fold)}
+        for name, shape in expected.items():
+            net = getattr(self, name)
+            found = shape if net is None else (net.config.in_channels, net.config.out_channels)
+            if found != shape:
+                raise ValueError(
+                    f"{name} has {found[0]} input and {found[1]} output channels; the pipeline's settings need "
+                    f"{shape[0]} and {shape[1]}."
+                )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        flair: Slices,
+        t1: Slices,
+        t2: Slices,
+        t1ce: Slices | None = None,
+        num_inference_steps: int | None = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
+        mask_threshold: float | None = None,
+        slice_batch_size: int = 16,
+        residual_source: str | None = None,
+        return_dict: bool = True,
+        callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
+    ) -> ReCoSegPipelineOutput | tuple:
+        """Synthesize T1ce and segment the tumour of one volume.
+
+        Args:
+            flair, t1, t2, t1ce: (N, H, W), all axial slices of one volume from the lowest to the highest, raw
+                intensities, pixels of 1 mm, zero outside the brain; H runs left-right. Statistics are taken over the
+                whole stack.
+            num_inference_steps: denoising steps; None takes the model's default.
+            generator: gives the seed of all noise; None draws a fresh one.
+            num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
+            mask_threshold: tau in (0, 1); None takes the model's default.
+            slice_batch_size: slices per call of a net; changes memory and speed, not the result.
+            residual_source: `measured` (needs T1ce; the default where it is given), `ensemble` (spread over samples
+                in place of R) or `none` (no residual).
+            return_dict: False returns a tuple of the output's fields that are not None.
+            callback_on_step_end: called as `callback(pipeline, step, timestep, {"done": ..., "total": ...})` after
+                each denoising step of each batch, counted in slices times steps.
+
+        Raises:
+            ValueError: for shapes that differ, values that are not finite, constant images, or a T1ce that the
+                model needs and that is neither given nor waived.
+        """
+        images = self._check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
+        source = self._resolve_source(residual_source, "t1ce" in images)
+        steps, samples, threshold = self._resolve_counts(source, num_inference_steps, num_samples, mask_threshold)
+        seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device if generator else None))
+        stack = self.preprocess(images)
+        draws = None
+        if self.synthesizer is not None:
+            draws = self._synthesize(stack, steps, samples, seed, slice_batch_size, callback_on_step_end)
+        residual = self._residual(stack, draws, source)
+        probabilities = self._segment(stack, draws, residual, source, slice_batch_size)
+        output = self._restore(stack, draws, residual, probabilities, source, threshold)
+        return output if return_dict else output.to_tuple()
+
+    def preprocess(self, images: Mapping[str, torch.Tensor]) -> PreparedStack:
+        """Bring one volume, float32 (N, H, W) by modality, to the nets' grid; training data is made by this too."""
+        config = self.config
+        return prepare_stack(
+            images, config.image_size, config.field_of_view, config.lower_percentile, config.upper_percentile
+        )
+
+    @staticmethod
+    def _check_images(images: Mapping[str, Slices | None]) -> dict[str, torch.Tensor]:
+        given = {name: torch.as_tensor(image).float().cpu() for name, image in images.items() if image is not None}
+        shape = given["flair"].shape
+        for name, image in given.items():
+            if image.ndim != 3 or image.shape != shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(image.shape)}; expected (N, H, W) as FLAIR, which has {tuple(shape)}."
+                )
+            if not image.isfinite().all():
+                raise ValueError(f"{name} has {int((~image.isfinite()).sum())} values that are NaN or infinite.")
+        return given
+
+    def _resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
+        if residual_source not in (None, *RESIDUAL_SOURCES):
+            raise ValueError(f"residual_source={residual_source!r}; expected one of {', '.join(RESIDUAL_SOURCES)}.")
+        needs = {"t1ce", "static_residual"} & set(self.channels)
+        if residual_source in (None, "measured"):
+            needs |= {"residual"} & set(self.channels)
+        if not has_t1ce and (needs or residual_source == "measured"):
+            raise ValueError(
+                f"no T1ce was given and this model needs it for {', '.join(sorted(needs)) or 'the residual'}. Give "
+                "t1ce, or choose residual_source='ensemble' or 'none' where only the residual needs it."
+            )
+        if residual_source == "ensemble" and self.synthesizer is None:
+            raise ValueError("residual_source='ensemble' needs a synthesizer; this model has none.")
+        return residual_source or ("measured" if has_t1ce else "none")
+
+    def _resolve_counts(
+        self, source: str, steps: int | None, samples: int | None, threshold: float | None
+    ) -> tuple[int, int, float]:
+        ensemble = source == "ensemble"
+        steps = self.config.num_inference_steps if steps is None else steps
+        if samples is None:
+            samples = ENSEMBLE_SAMPLES if ensemble else 1
+        threshold = self.config.mask_threshold if threshold is None else threshold
+        longest = self.scheduler.config.num_train_timesteps
+        if not 1 <= steps <= longest:
+            raise ValueError(f"num_inference_steps={steps}; expected 1 to {longest}.")
+        if samples < 1 or not 0 < threshold < 1:
+            raise ValueError(f"num_samples={samples}, mask_threshold={threshold}; expected >= 1 and within (0, 1).")
+        if ensemble and (samples < 2 or steps < ENSEMBLE_MIN_STEPS):
+            raise ValueError(
+                f"residual_source='ensemble' with num_samples={samples} and num_inference_steps={steps}; expected at "
+                f"least 2 and {ENSEMBLE_MIN_STEPS}: fewer have no spread."
+            )
+        return steps, samples, threshold
+
+    def _synthesize(
+        self, stack: PreparedStack, steps: int, samples: int, seed: int, batch_size: int, callback: Callable | None
+    ) -> torch.Tensor:
+        """Draw T1ce for every slice that holds brain: float32 (K, N, 1, S, S) in [0, 1]."""
+        positions = stack.brain.flatten(1).any(dim=1).nonzero().flatten()
+        draws = torch.zeros(samples, *stack.brain.shape)
+        total, done = samples * len(positions) * steps, 0
+        with self.progress_bar(total=total) as bar:
+            for sample in range(samples):
+                for batch in positions.split(batch_size):
+
+                    def advance(step: int, timestep: torch.Tensor, count: int = len(batch)) -> None:
+                        nonlocal done
+                        done += count
+                        bar.update(count)
+                        if callback is not None:
+                            callback(self, step, int(timestep), {"done": done, "total": total})
+
+                    generators = slice_generators(seed, batch.tolist(), sample)
+                    draws[sample, batch] = self._denoise(stack.conditions[batch], generators, steps, advance)
+        return draws
+
+    def _denoise(
+        self, conditions: torch.Tensor, generators: list[torch.Generator], steps: int, advance: Callable
+    ) -> torch.Tensor:
+        """Reverse process from pure noise for one batch of slices: (B, 3, S, S) to (B, 1, S, S) in [0, 1]."""
+        device, scheduler = self._execution_device, self.scheduler
+        scheduler.set_timesteps(steps, device=device)
+        folded = self._fold(conditions.to(device))
+        noisy = self._fold(slice_noise(generators, self.config.image_size).to(device)) * scheduler.init_noise_sigma
+        takes_generator = "generator" in inspect.signature(scheduler.step).parameters
+        extra = {"generator": generators} if takes_generator else {}
+        for step, timestep in enumerate(scheduler.timesteps):
+            seen = scheduler.scale_model_input(noisy, timestep)
+            output = self._run(self.synthesizer, torch.cat([seen, folded], dim=1), timestep)
+            alpha_bar = scheduler.alphas_cumprod[timestep.round().long().cpu()].to(device)
+            output = clamp_clean(output, seen, alpha_bar, scheduler.config.prediction_type)
+            noisy = scheduler.step(output, timestep, noisy, **extra).prev_sample
+            advance(step, timestep)
+        return (self._unfold(noisy).clamp(-1, 1).cpu() + 1) / 2
+
+    def _residual(self, stack: PreparedStack, draws: torch.Tensor | None, source: str) -> torch.Tensor | None:
+        """The map that the segmenter is guided by, calibrated: float32 (N, 1, S, S) in [0, 1], or None."""
+        if draws is None or source == "none":
+            return None
+        if source == "ensemble":
+            return calibrate_residual(sample_spread(draws, stack.brain), self.config.residual_clip)
+        return calibrate_residual(residual_map(stack.t1ce, draws.mean(dim=0), stack.brain), self.config.residual_clip)
+
+    def _segment(
+        self,
+        stack: PreparedStack,
+        draws: torch.Tensor | None,
+        residual: torch.Tensor | None,
+        source: str,
+        batch_size: int,
+    ) -> torch.Tensor:
+        """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
+        synthetic = None if draws is None else draws.mean(dim=0)
+        inputs = segmenter_channels(stack, self.channels, synthetic, residual)
+        positions = stack.brain.flatten(1).any(dim=1).nonzero().flatten()
+        probabilities = torch.zeros(len(inputs), len(self.region_names), *inputs.shape[2:])
+        for batch in positions.split(batch_size):
+            seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
+            probability = self._segment_batch(seen, RESIDUAL_SOURCES.index(source))
+            if self.config.flip_average:
+                mirrored = self._segment_batch(seen.flip(-2), RESIDUAL_SOURCES.index(source))
+                probability = (probability + mirrored.flip(-2)) / 2
+            probabilities[batch] = probability.cpu()
+        return probabilities
+
+    def _segment_batch(self, inputs: torch.Tensor, source_label: int) -> torch.Tensor:
+        extra = {}
+        if self.segmenter.config.num_class_embeds is not None:
+            extra["class_labels"] = torch.full((len(inputs),), source_label, device=inputs.device)
+        return self._unfold(self._run(self.segmenter, self._fold(inputs), 0, **extra)).sigmoid()
+
+    def _restore(
+        self,
+        stack: PreparedStack,
+        draws: torch.Tensor | None,
+        residual: torch.Tensor | None,
+        probabilities: torch.Tensor,
+        source: str,
+        threshold: float,
+    ) -> ReCoSegPipelineOutput:
+        def to_source(values: torch.Tensor) -> np.ndarray:
+            return (stack.grid.to_source(values) * stack.source_brain).numpy()
+
+        regions = {name: to_source(probabilities[:, i : i + 1]) for i, name in enumerate(self.region_names)}
+        scale = stack.t1ce_scale
+        spread = draws is not None and len(draws) > 1
+        return ReCoSegPipelineOutput(
+            mask=(regions["wt"] > threshold).astype(np.uint8),
+            probability=regions["wt"],
+            t1ce=None if draws is None else to_source(scale.from_unit(draws.mean(dim=0))),
+            residual=None if residual is None else to_source(residual),
+            uncertainty=to_source(sample_spread(draws, stack.brain) * (scale.high - scale.low)) if spread else None,
+            residual_source=source,
+            region_probabilities=regions,
+        )
+
+    def _run(self, net: UNet2DModel, inputs: torch.Tensor, timestep: torch.Tensor | int, **extra) -> torch.Tensor:
+        inputs = inputs.to(net.dtype, memory_format=torch.channels_last)
+        return net(inputs, timestep, **extra).sample.float()
+
+    def _fold(self, images: torch.Tensor) -> torch.Tensor:
+        return F.pixel_unshuffle(images, self.config.pixel_unshuffle)
+
+    def _unfold(self, images: torch.Tensor) -> torch.Tensor:
+        return F.pixel_shuffle(images, self.config.pixel_unshuffle)
+
+
+def segmenter_channels(
+    stack: PreparedStack,
+    channels: tuple[str, ...],
+    synthetic_t1ce: torch.Tensor | None,
+    residual: torch.Tensor | None,
+) -> torch.Tensor:
+    """Concat(FLAIR, T1, T2, R) of the paper's Eq. 8, or whatever `channels` names, in that order.
+
+    Images in [0, 1] enter centred, as 2 x - 1; residuals as they are. A residual that is None enters as zeros.
+
+    Returns:
+        float32 (N, C, S, S).
+    """
+    empty = torch.zeros_like(stack.t1)
+    planes = {name: stack.conditions[:, i : i + 1] for i, name in enumerate(CONDITIONS)}
+    if stack.t1ce is not None:
+        planes["t1ce"] = 2 * stack.t1ce - 1
+        planes["static_residual"] = residual_map(stack.t1ce, stack.t1, stack.brain)
+    if synthetic_t1ce is not None:
+        planes["synthetic_t1ce"] = 2 * synthetic_t1ce - 1
+    planes["residual"] = empty if residual is None else residual
+    return torch.cat([planes[name] for name in channels], dim=1)
+
+
+def _build_component(class_name: str, folder: Path) -> Any:
+    if class_name is None:
+        return None
+    component = getattr(diffusers, class_name)
+    return component.from_config(component.load_config(str(folder)))

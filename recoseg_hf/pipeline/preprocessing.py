@@ -1,0 +1,193 @@
+"""From a stack of raw axial slices to the nets' grid, and back (a leaf: imports torch and numpy alone).
+
+All statistics are taken over the brain of the whole stack, one volume, and never per slice: a slice's appearance must
+not depend on how much tumour it holds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+
+@dataclass(frozen=True)
+class IntensityScale:
+    """One modality's clipping limits and, after clipping, its mean and standard deviation in the brain; source units."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
+
+    @classmethod
+    def measure(cls, stack: torch.Tensor, brain: torch.Tensor, lower: float, upper: float) -> "IntensityScale":
+        """Take the percentiles `lower` and `upper` (0 to 100) of `stack` over `brain`, both (N, H, W).
+
+        Raises:
+            ValueError: if the brain is empty or has one intensity only.
+        """
+        values = stack[brain].numpy()
+        if values.size == 0:
+            raise ValueError("no voxel differs from zero; expected a skull-stripped brain on a zero background.")
+        low, high = np.percentile(values, [lower, upper])
+        if not high > low:
+            raise ValueError(f"intensities are constant ({low:g}) between percentiles {lower:g} and {upper:g}.")
+        clipped = np.clip(values, low, high)
+        return cls(
+            float(low), float(high), float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
+        )
+
+    def clip(self, stack: torch.Tensor, brain: torch.Tensor) -> torch.Tensor:
+        """Clip to [low, high]; everything outside the brain becomes `low`, whatever the source wrote there."""
+        return torch.where(brain, stack.clamp(self.low, self.high), self.low)
+
+    def standardize(self, clipped: torch.Tensor) -> torch.Tensor:
+        """Source units to zero mean and unit variance in the brain."""
+        return (clipped - self.mean) / self.std
+
+    def to_unit(self, clipped: torch.Tensor) -> torch.Tensor:
+        """Source units to [0, 1]."""
+        return (clipped - self.low) / (self.high - self.low)
+
+    def from_unit(self, unit: torch.Tensor) -> torch.Tensor:
+        """[0, 1] to source units."""
+        return unit * (self.high - self.low) + self.low
+
+
+@dataclass(frozen=True)
+class ModelGrid:
+    """A square window on the slices, centred on the brain, and the nets' `image_size` pixels across it.
+
+    Attributes:
+        height, width: of the source slices, pixels of 1 mm.
+        top, left: the window's first row and column; negative where the window reaches over the slice's edge.
+        field_of_view: the window's side in source pixels (mm).
+        image_size: the window's side in pixels of the nets.
+    """
+
+    height: int
+    width: int
+    top: int
+    left: int
+    field_of_view: int
+    image_size: int
+
+    @classmethod
+    def around(cls, brain: torch.Tensor, field_of_view: int, image_size: int) -> "ModelGrid":
+        """Centre the window on the brain's bounding box; a brain wider than the window widens it, so none is cut off.
+
+        Args:
+            brain: bool (N, H, W) with at least one true voxel.
+            field_of_view: side of the window in pixels of 1 mm.
+            image_size: side in pixels of the nets.
+        """
+        rows = brain.any(dim=0).any(dim=1).nonzero().flatten()
+        columns = brain.any(dim=0).any(dim=0).nonzero().flatten()
+        first, last = torch.stack([rows[[0, -1]], columns[[0, -1]]], dim=1).tolist()
+        side = max(field_of_view, *(b - a + 1 for a, b in zip(first, last, strict=True)))
+        top, left = ((a + b + 1 - side) // 2 for a, b in zip(first, last, strict=True))
+        return cls(brain.shape[1], brain.shape[2], top, left, side, image_size)
+
+    def _margins(self) -> tuple[int, int, int, int]:
+        below = self.top + self.field_of_view - self.height
+        right = self.left + self.field_of_view - self.width
+        return (-self.left, right, -self.top, below)
+
+    def to_model(self, stack: torch.Tensor, background: float = 0.0) -> torch.Tensor:
+        """(N, H, W) on the source grid to (N, 1, S, S) on the nets' grid, without aliasing."""
+        window = F.pad(stack.float(), self._margins(), value=background)[:, None]
+        return _resize(window, self.image_size)
+
+    def to_source(self, stack: torch.Tensor) -> torch.Tensor:
+        """(N, 1, S, S) on the nets' grid to (N, H, W) on the source grid; zero outside the window."""
+        window = _resize(stack.float(), self.field_of_view)[:, 0]
+        return F.pad(window, tuple(-margin for margin in self._margins()))
+
+
+def _resize(stack: torch.Tensor, size: int) -> torch.Tensor:
+    if stack.shape[-1] == size:
+        return stack
+    return F.interpolate(stack, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+@dataclass(frozen=True)
+class PreparedStack:
+    """One volume as the nets see it.
+
+    Attributes:
+        conditions: float32 (N, 3, S, S), FLAIR, T1 and T2, zero mean and unit variance in the brain.
+        t1: float32 (N, 1, S, S) in [0, 1], for the static residual.
+        t1ce: float32 (N, 1, S, S) in [0, 1], or None.
+        brain: bool (N, 1, S, S).
+        source_brain: bool (N, H, W).
+        grid: the window between the two grids.
+        t1ce_scale: units of the T1ce; those of T1 where there is no T1ce.
+    """
+
+    conditions: torch.Tensor
+    t1: torch.Tensor
+    t1ce: torch.Tensor | None
+    brain: torch.Tensor
+    source_brain: torch.Tensor
+    grid: ModelGrid
+    t1ce_scale: IntensityScale
+
+
+def prepare_stack(
+    images: Mapping[str, torch.Tensor],
+    image_size: int,
+    field_of_view: int,
+    lower_percentile: float,
+    upper_percentile: float,
+) -> PreparedStack:
+    """Clip, normalise and resample one volume (paper, section "Pre-processing": percentiles 1 and 99, z-score).
+
+    Args:
+        images: `flair`, `t1`, `t2` and optionally `t1ce`, each float32 (N, H, W), raw intensities, 1 mm pixels,
+            zero outside the brain.
+        image_size: side of the nets' grid in pixels.
+        field_of_view: side of the window in mm.
+        lower_percentile, upper_percentile: clipping limits, 0 to 100, over the brain.
+
+    Raises:
+        ValueError: naming the modality, if one is constant or empty.
+    """
+    brain = (images["flair"] != 0) | (images["t1"] != 0) | (images["t2"] != 0)
+    scales = {}
+    for name, stack in images.items():
+        try:
+            scales[name] = IntensityScale.measure(stack, brain, lower_percentile, upper_percentile)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    grid = ModelGrid.around(brain, field_of_view, image_size)
+    small = {
+        name: grid.to_model(scales[name].clip(stack, brain), background=scales[name].low)
+        for name, stack in images.items()
+    }
+    return PreparedStack(
+        conditions=torch.cat([scales[name].standardize(small[name]) for name in ("flair", "t1", "t2")], dim=1),
+        t1=scales["t1"].to_unit(small["t1"]),
+        t1ce=scales["t1ce"].to_unit(small["t1ce"]) if "t1ce" in small else None,
+        brain=grid.to_model(brain) > 0.5,
+        source_brain=brain,
+        grid=grid,
+        t1ce_scale=scales.get("t1ce", scales["t1"]),
+    )
+
+
+def with_context(stack: torch.Tensor, positions: torch.Tensor, context_slices: int) -> torch.Tensor:
+    """Put each slice's neighbours beside it as channels; past the first and last slice the edge slice is repeated.
+
+    Args:
+        stack: (N, C, S, S), a whole volume.
+        positions: int64 (B,), which slices to return.
+        context_slices: neighbours on each side; 0 returns the slices as they are.
+
+    Returns:
+        (B, C * (2 * context_slices + 1), S, S), from the lowest neighbour to the highest.
+    """
+    offsets = torch.arange(-context_slices, context_slices + 1, device=positions.device)
+    neighbours = (positions[:, None] + offsets).clamp(0, len(stack) - 1)
+    return stack[neighbours].flatten(1, 2)
