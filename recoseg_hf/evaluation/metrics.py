@@ -113,10 +113,10 @@ def psnr(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, data_range: 
     Raises:
         ValueError: the shapes differ, or a value inside the mask is not finite.
     """
-    real, synthetic, mask = _checked(real, synthetic, mask)
-    if not mask.any():
+    inside_real, inside_synthetic = _inside(real, synthetic, mask)
+    if not inside_real.size:
         return None
-    error = float(np.mean((real[mask] - synthetic[mask]) ** 2))
+    error = np.mean((inside_real - inside_synthetic) ** 2)
     if error == 0:
         return float("inf")
     data_range = in_brain_range(real, mask) if data_range is None else data_range
@@ -125,8 +125,8 @@ def psnr(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, data_range: 
 
 def mae(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray) -> float | None:
     """Return the mean absolute error inside a mask, in source units; None where it is empty. Arguments as `psnr`."""
-    real, synthetic, mask = _checked(real, synthetic, mask)
-    return float(np.mean(np.abs(real[mask] - synthetic[mask]))) if mask.any() else None
+    inside_real, inside_synthetic = _inside(real, synthetic, mask)
+    return float(np.mean(np.abs(inside_real - inside_synthetic))) if inside_real.size else None
 
 
 def ssim(
@@ -151,22 +151,28 @@ def ssim(
     Raises:
         ValueError: the shapes differ or are not 3D, or a value inside the mask is not finite.
     """
-    real, synthetic, mask = _checked(real, synthetic, mask)
+    inside_real, inside_synthetic = _inside(real, synthetic, mask)
+    mask = np.asarray(mask, dtype=bool)
     if mask.ndim != 3:
         raise ValueError(f"SSIM needs 3D volumes; found shape {mask.shape}")
-    if not mask.any():
+    if not inside_real.size:
         return None
-    box = tuple(slice(index.min(), index.max() + 1) for index in np.nonzero(mask))
-    real, synthetic, mask = real[box], synthetic[box], mask[box]
-    if np.array_equal(real[mask], synthetic[mask]):
+    if np.array_equal(inside_real, inside_synthetic):
         return 1.0
     data_range = in_brain_range(real, mask) if data_range is None else data_range
     if data_range <= 0:
         return None
-    masked = (np.where(mask, real, 0), np.where(mask, synthetic, 0), mask)
-    slices = zip(*(np.moveaxis(volume, slice_axis, 0) for volume in masked), strict=True)
+    slices = zip(*_brain_slices(real, synthetic, mask, slice_axis), strict=True)
     total = sum(_ssim_map(x, y, data_range)[inside].sum() for x, y, inside in slices)
-    return float(total / np.count_nonzero(mask))
+    return float(total / inside_real.size)
+
+
+def _brain_slices(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, slice_axis: int) -> list[np.ndarray]:
+    """Return real, synthetic and mask in the mask's bounding box, 0 outside the mask, slices along the first axis."""
+    box = tuple(slice(index.min(), index.max() + 1) for index in np.nonzero(mask))
+    mask = mask[box]
+    images = (np.where(mask, np.asarray(image)[box], 0).astype(np.float64) for image in (real, synthetic))
+    return [np.moveaxis(volume, slice_axis, 0) for volume in (*images, mask)]
 
 
 def _ssim_map(real: np.ndarray, synthetic: np.ndarray, data_range: float) -> np.ndarray:
@@ -192,15 +198,15 @@ def _gaussian_matrix(size: int) -> np.ndarray:
     return np.where(np.abs(distance) <= _SSIM_RADIUS, weights, 0.0)
 
 
-def _checked(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return both images as float64 and the mask as bool, of one shape and finite inside the mask."""
-    real, synthetic = np.asarray(real, dtype=np.float64), np.asarray(synthetic, dtype=np.float64)
-    mask = np.asarray(mask, dtype=bool)
+def _inside(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the float64 values of both images inside the mask, checked to be finite and of one shape."""
+    real, synthetic, mask = np.asarray(real), np.asarray(synthetic), np.asarray(mask, dtype=bool)
     _check_shapes(real=real, synthetic=synthetic, mask=mask)
-    for name, image in (("real", real), ("synthetic", synthetic)):
-        if not np.isfinite(image[mask]).all():
+    values = {"real": real[mask].astype(np.float64), "synthetic": synthetic[mask].astype(np.float64)}
+    for name, inside in values.items():
+        if not np.isfinite(inside).all():
             raise ValueError(f"the {name} image holds NaN or Inf inside the mask")
-    return real, synthetic, mask
+    return values["real"], values["synthetic"]
 
 
 def _check_shapes(**arrays: np.ndarray) -> None:
