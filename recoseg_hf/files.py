@@ -30,8 +30,9 @@ _HASH_CHUNK = 2**20
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path` in one step.
 
-    A reader sees the old file or the whole new one, never a part, also after a crash or a full disk. The folder is made
-    where it is missing. The temporary name keeps the suffix (`.nii.gz`, `.png`), from which writers tell the format.
+    A reader sees the old file or the whole new one, never a part, also after a crash or a full disk. The folder is
+    made where it is missing. The temporary name keeps the suffix (`.nii.gz`, `.png`), from which writers tell the
+    format.
 
     Args:
         path: the file to write.
@@ -79,11 +80,26 @@ def write_json(path: str | Path, obj: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def shipped_folder(name: str) -> Path:
+    """Return the folder `name` (`pipelines`, `model_cards`) that comes with the project.
+
+    In an installed wheel it is package data (`setup.py` copies it there); in a checkout it is the folder itself.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_data" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"{name}: neither packaged with recoseg_hf nor beside it; reinstall the package")
+
+
 def safe_subject_id(text: str) -> str:
     """Return `text` when it can safely be part of a file name.
 
     Args:
-        text: a subject's identifier, 1 to 64 letters, digits, dots, underscores and hyphens, no leading or trailing dot.
+        text: a subject's identifier: 1 to 64 letters, digits, dots, underscores and hyphens, no dot at either end.
 
     Raises:
         InputError: it is longer, empty, holds another character (a path separator, say) or is a name Windows reserves.

@@ -1,0 +1,204 @@
+"""What a NIfTI header says, and the checks it must pass before a voxel is read.
+
+The checks are a table: to add one, write a function that returns a `Problem` or None and name it in `_CHECKS`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+from nibabel.spatialimages import HeaderDataError
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, MAX_VOXELS
+
+_SPACING_MM = (0.05, 20.0)  # narrower or wider than any MRI of a head: a header in metres or micrometres
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The part of a NIfTI header that we use.
+
+    Attributes:
+        stored_shape: as declared, (I, J, K) or (I, J, K, 1).
+        dtype: of the stored numbers, byte order included.
+        offset: of the first voxel in the decompressed file, in bytes.
+        slope: intensity = stored * slope + intercept; 1 where the header gives none (0, NaN or infinite).
+        intercept: see `slope`.
+        affine: float64 (4, 4), voxel index to mm in RAS+ world coordinates.
+        has_orientation: whether the header says where left and right are (sform or qform code above 0).
+    """
+
+    stored_shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+    slope: float
+    intercept: float
+    affine: np.ndarray
+    has_orientation: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape without a fourth axis of length one."""
+        return self.stored_shape[:3]
+
+    @property
+    def voxel_bytes(self) -> int:
+        """Bytes that the voxels take."""
+        return math.prod(self.stored_shape) * self.dtype.itemsize
+
+    @property
+    def end(self) -> int:
+        """Bytes up to the end of the last voxel."""
+        return self.offset + self.voxel_bytes
+
+
+class Problem(NamedTuple):
+    """A check that failed, in the words of an `InputError`."""
+
+    found: str
+    expected: str
+    remedy: str
+
+
+def read_geometry(path: Path, head: bytes) -> Geometry:
+    """Understand and check the first bytes of a decompressed NIfTI file.
+
+    Args:
+        path: named in errors.
+        head: the first 540 bytes, or all of a shorter file.
+
+    Raises:
+        InputError: it is no NIfTI header, or a check failed.
+    """
+    kind = _header_class(path, head)
+    try:
+        geometry = _geometry(kind(head[: kind.sizeof_hdr], check=False))
+    except (HeaderDataError, ValueError, OverflowError, KeyError, np.linalg.LinAlgError) as error:
+        found = f"its header cannot be understood ({error})"
+        raise InputError(path, found, "a valid NIfTI header", "Convert the original scan again.") from error
+    for check in _CHECKS:
+        if problem := check(geometry):
+            raise InputError(path, *problem)
+    return geometry
+
+
+def _header_class(path: Path, head: bytes) -> type[nib.Nifti1Header]:
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        if len(head) >= kind.sizeof_hdr and kind.may_contain_header(head):
+            if kind is nib.Nifti1Header and head[344:347] != b"n+1":
+                break
+            return kind
+    raise InputError(
+        path,
+        f"it does not begin with a NIfTI header but with {head[:8]!r}",
+        "a single-file NIfTI-1 or NIfTI-2 volume",
+        "Convert the scan with dcm2niix, or save it anew as .nii.gz.",
+    )
+
+
+def _geometry(header: nib.Nifti1Header) -> Geometry:
+    slope, intercept = header.get_slope_inter()
+    with np.errstate(all="ignore"):
+        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    return Geometry(
+        stored_shape=tuple(int(n) for n in header.get_data_shape()),
+        dtype=header.get_data_dtype(),
+        offset=int(header.get_data_offset()),
+        slope=1.0 if slope is None else slope,
+        intercept=0.0 if intercept is None else intercept,
+        affine=affine,
+        has_orientation=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
+    )
+
+
+def _check_dimensions(geometry: Geometry) -> Problem | None:
+    shape = geometry.stored_shape
+    if len(shape) == 4 and shape[3] > 1:
+        found = f"it is 4D and holds {shape[3]} volumes (shape {_times(shape)})"
+        return Problem(found, "one 3D volume", "Split it and give the volume you mean.")
+    if len(shape) not in (3, 4):
+        return Problem(f"it is {len(shape)}D (shape {_times(shape)})", "one 3D volume", "Give the whole 3D scan.")
+    return None
+
+
+def _check_size(geometry: Geometry) -> Problem | None:
+    shape = geometry.stored_shape
+    if min(shape) < 1:
+        return Problem(f"it holds no voxels (shape {_times(shape)})", "at least one voxel", "Export the scan again.")
+    voxels = math.prod(shape)
+    if voxels > MAX_VOXELS:
+        found = f"its header declares {voxels:,} voxels ({_times(shape)})"
+        return Problem(found, f"at most {MAX_VOXELS:,}", "Crop it to the head, or check where the file comes from.")
+    return None
+
+
+def _check_dtype(geometry: Geometry) -> Problem | None:
+    if geometry.dtype.kind in "iuf":
+        return None
+    kind = {"c": "complex", "V": "colour (RGB)"}.get(geometry.dtype.kind, str(geometry.dtype))
+    return Problem(f"its voxels are {kind} values", "one real number per voxel", "Export the magnitude image.")
+
+
+def _check_bytes(geometry: Geometry) -> Problem | None:
+    if geometry.offset < 0:
+        return Problem(f"its voxels start at byte {geometry.offset}", "a valid NIfTI header", "Export the scan again.")
+    if geometry.end > MAX_DECOMPRESSED_BYTES:
+        found = f"its header declares {geometry.end:,} bytes"
+        return Problem(found, f"at most {MAX_DECOMPRESSED_BYTES:,}", "Crop it, or save it as float32 or int16.")
+    return None
+
+
+def _check_affine_finite(geometry: Geometry) -> Problem | None:
+    if np.isfinite(geometry.affine).all():
+        return None
+    return Problem("its affine holds NaN or infinity", "a finite affine", "Convert the original scan again.")
+
+
+def _check_has_orientation(geometry: Geometry) -> Problem | None:
+    if geometry.has_orientation:
+        return None
+    return Problem(
+        "its sform and qform codes are both 0, so left and right are not known",
+        "an orientation in the header",
+        "Convert the original scan again, or set the sform with a tool that knows how it was acquired.",
+    )
+
+
+def _check_spacing(geometry: Geometry) -> Problem | None:
+    spacing = np.linalg.norm(geometry.affine[:3, :3], axis=0)
+    low, high = _SPACING_MM
+    if (spacing >= low).all() and (spacing <= high).all():
+        return None
+    found = f"its affine gives a voxel spacing of {_times([f'{mm:g}' for mm in spacing])} mm"
+    return Problem(found, f"{low:g} to {high:g} mm", "Convert the original scan again; NIfTI counts in millimetres.")
+
+
+def _check_affine_regular(geometry: Geometry) -> Problem | None:
+    axes = geometry.affine[:3, :3] / np.linalg.norm(geometry.affine[:3, :3], axis=0)
+    # The determinant of the unit axes is the volume they span: 1 at right angles, 0 when they lie in one plane.
+    if abs(np.linalg.det(axes)) > 1e-3:
+        return None
+    return Problem("its affine is singular: its axes lie in one plane", "three axes", "Convert the scan again.")
+
+
+def _times(shape: tuple | list) -> str:
+    return " x ".join(str(n) for n in shape)
+
+
+_CHECKS: tuple[Callable[[Geometry], Problem | None], ...] = (
+    _check_dimensions,
+    _check_size,
+    _check_dtype,
+    _check_bytes,
+    _check_affine_finite,
+    _check_has_orientation,
+    _check_spacing,
+    _check_affine_regular,
+)

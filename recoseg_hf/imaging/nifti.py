@@ -1,0 +1,110 @@
+"""NIfTI files as arrays: read once, to the end, with every check; written afresh, in one step."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import nibabel as nib
+import numpy as np
+from nibabel.arrayproxy import ArrayProxy
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, atomic_write
+from recoseg_hf.imaging.headers import Geometry, read_geometry
+from recoseg_hf.imaging.paths import check_is_image_file
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_LONGEST_HEADER = 540  # NIfTI-2; NIfTI-1 has 348 bytes
+_CHUNK = 2**20
+_SUFFIXES = (".nii", ".nii.gz")
+
+
+def read_nifti(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a 3D NIfTI-1 or NIfTI-2 file, `.nii` or `.nii.gz` (told apart by content, not by name).
+
+    The file is read to its end, so that a damaged gzip stream is noticed. A fourth axis of length one is dropped.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Intensities with `scl_slope` and `scl_inter` applied, float32 (I, J, K), and the affine, float64 (4, 4), in mm.
+
+    Raises:
+        InputError: the file is missing, damaged, too large, no NIfTI, not one 3D volume, or its affine is unusable.
+    """
+    path = Path(path)
+    check_is_image_file(path)
+    try:
+        geometry, payload = _read_payload(path)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged(path, f"its compressed data is broken ({error})") from error
+    except PermissionError as error:
+        raise InputError(path, "it may not be read", "a readable file", "Check its permissions.") from error
+    spec = (geometry.stored_shape, geometry.dtype, geometry.offset, geometry.slope, geometry.intercept)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes Inf, which the caller's check reports
+        data = np.asanyarray(ArrayProxy(io.BytesIO(payload), spec), dtype=np.float32)
+        data = data.astype(np.float32, copy=False)
+    return data.reshape(geometry.shape, order="F"), geometry.affine
+
+
+def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
+    """Write a NIfTI-1 file under a fresh header: nothing of a patient's original header is carried over.
+
+    Args:
+        path: ends in `.nii` or `.nii.gz`; replaced in one step. The same input always gives the same bytes.
+        data: (I, J, K), stored as it is, without scaling.
+        affine: (4, 4), voxel index to mm.
+
+    Raises:
+        ValueError: the name ends otherwise.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(_SUFFIXES):
+        raise ValueError(f"{path.name}: a NIfTI file's name ends in .nii or .nii.gz")
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    if not np.allclose(image.get_qform(), affine, atol=1e-3):
+        image.set_qform(None, code=0)  # a quaternion cannot hold a shear: the sform alone speaks then
+    payload = image.to_bytes()
+    with atomic_write(path) as temporary:
+        # Level 1: masks and maps shrink nearly as well as at level 9, in a tenth of the time.
+        temporary.write_bytes(gzip.compress(payload, 1, mtime=0) if path.name.lower().endswith(".gz") else payload)
+
+
+def _read_payload(path: Path) -> tuple[Geometry, bytes]:
+    """Return what the header says, and the file decompressed; limits are checked before anything large is read."""
+    with open(path, "rb") as raw:
+        compressed = raw.read(2) == _GZIP_MAGIC
+        raw.seek(0)
+        stream: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw
+        head = stream.read(_LONGEST_HEADER)
+        geometry = read_geometry(path, head)
+        payload = head + stream.read(geometry.end - len(head))
+        if len(payload) < geometry.end:
+            raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
+        _read_to_end(path, stream, len(payload))
+    return geometry, payload
+
+
+def _read_to_end(path: Path, stream: BinaryIO, size: int) -> None:
+    """Read what follows the voxels: a gzip stream's checksum is compared only at its end."""
+    while chunk := stream.read(_CHUNK):
+        size += len(chunk)
+        if size > MAX_DECOMPRESSED_BYTES:
+            raise InputError(
+                path,
+                f"it holds more than {MAX_DECOMPRESSED_BYTES:,} bytes once decompressed",
+                "one MRI volume",
+                "Check where the file comes from.",
+            )
+
+
+def _damaged(path: Path, found: str) -> InputError:
+    return InputError(path, found, "a complete NIfTI file", "Copy or download it again.")

@@ -1,0 +1,81 @@
+"""What stands at a path: checks made before a file is taken for an image, and the finding of image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from recoseg_hf.errors import InputError
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz")
+_EXPECTED = "a NIfTI file (.nii or .nii.gz)"
+_AT_MOST_LISTED = 12
+
+# (offset, first bytes, what that is, remedy): files that are often given in place of an image.
+_FOREIGN = (
+    (0, b"version https://git-lfs", "it is a Git LFS pointer, not the file itself", "Run `git lfs pull`."),
+    (0, b"<", "it is a web page or XML text", "The download failed, perhaps for want of a login: fetch it again."),
+    (128, b"DICM", "it is a DICOM file", "Convert the series with dcm2niix."),
+    (0, b"PK\x03\x04", "it is a zip archive", "Unpack it and give the NIfTI file inside."),
+    (0, b"NRRD", "it is an NRRD file", "Convert it to NIfTI."),
+)
+
+
+def check_is_image_file(path: Path) -> None:
+    """Check that a path leads to a file that may hold an image.
+
+    Raises:
+        InputError: nothing is there, it is a folder, it is empty, or its first bytes are those of something else.
+    """
+    if path.is_dir():
+        raise InputError(path, f"it is a folder; {listing(path)}", _EXPECTED, _folder_remedy(path))
+    if not path.exists():
+        raise InputError(path, "no such file", _EXPECTED, f"Check the path: {listing(path.parent)}.")
+    if path.stat().st_size == 0:
+        raise InputError(path, "the file is empty", _EXPECTED, "Copy or download it again.")
+    _check_not_foreign(path)
+
+
+def listing(folder: Path) -> str:
+    """Say in a clause what a folder holds, for an error message."""
+    if not folder.is_dir():
+        return f"the folder {folder} does not exist"
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    if not names:
+        return "the folder is empty"
+    more = f" and {len(names) - _AT_MOST_LISTED} more" if len(names) > _AT_MOST_LISTED else ""
+    return f"the folder holds {', '.join(names[:_AT_MOST_LISTED])}{more}"
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the NIfTI files directly inside a folder, by name; hidden ones (macOS leaves `._*` files) left out."""
+    return sorted(
+        entry
+        for entry in folder.iterdir()
+        if entry.name.lower().endswith(IMAGE_SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
+    )
+
+
+def image_stem(path: Path) -> str:
+    """Return a file's name without `.nii` or `.nii.gz`."""
+    name = path.name
+    for suffix in reversed(IMAGE_SUFFIXES):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return path.stem
+
+
+def _check_not_foreign(path: Path) -> None:
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(256)
+    except PermissionError as error:
+        raise InputError(path, "it may not be read", "a readable file", "Check its permissions.") from error
+    for offset, magic, found, remedy in _FOREIGN:
+        if head[offset:].startswith(magic):
+            raise InputError(path, found, _EXPECTED, remedy)
+
+
+def _folder_remedy(folder: Path) -> str:
+    if any(entry.suffix.lower() in (".dcm", ".ima") for entry in folder.iterdir()):
+        return "Convert the DICOM series with dcm2niix and give the result."
+    return "Give one of its files."

@@ -1,0 +1,92 @@
+"""Checks of voxel values: what intensities and labels may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from recoseg_hf.errors import InputError
+
+LABELS = (0, 1, 2, 3, 4)
+"""BraTS labels; 3 and 4 both mean enhancing tumour, in one data set or the other, never together."""
+
+_ROUNDING = 1e-3  # float masks scaled to integers come back as 4.00000024
+
+
+def check_intensities(path: str | Path, data: np.ndarray) -> None:
+    """Check that an MRI volume has finite intensities that are not all the same.
+
+    Raises:
+        InputError: they are not; for NaN and infinity the message gives their number and the first one's index.
+    """
+    _check_finite(path, data)
+    low, high = float(data.min()), float(data.max())
+    if low == high:
+        raise InputError(
+            path,
+            f"every voxel is {low:g}",
+            "an MRI volume with contrast",
+            "Check that the export was complete.",
+        )
+
+
+def as_labels(path: str | Path, data: np.ndarray) -> np.ndarray:
+    """Return a segmentation as uint8 labels.
+
+    Args:
+        path: named in errors.
+        data: float32 (I, J, K), integers up to rounding.
+
+    Raises:
+        InputError: a value is NaN, between two labels, another label, or labels 3 and 4 both occur.
+    """
+    _check_finite(path, data)
+    rounded = np.rint(data)
+    between = np.abs(data - rounded) > _ROUNDING
+    if between.any():
+        found = f"{int(between.sum()):,} voxels lie between labels (the first is {data[_first(between)]:g})"
+        raise InputError(path, found, "whole numbers", "Resample segmentations with nearest neighbour.")
+    _check_known(path, rounded)
+    labels = rounded.astype(np.uint8)
+    if (labels == 3).any() and (labels == 4).any():
+        raise InputError(
+            path,
+            "labels 3 and 4 both occur",
+            "enhancing tumour as 4 (BraTS 2017 to 2020) or as 3 (BraTS 2021 and later), not both",
+            "Map the file to one of the two schemes.",
+        )
+    return labels
+
+
+def _check_known(path: str | Path, rounded: np.ndarray) -> None:
+    unknown = (rounded < min(LABELS)) | (rounded > max(LABELS))
+    if not unknown.any():
+        return
+    values, counts = np.unique(rounded[unknown], return_counts=True)
+    named = ", ".join(f"{value:g} ({count:,} voxels)" for value, count in zip(values[:5], counts[:5], strict=True))
+    more = f" and {len(values) - 5} more" if len(values) > 5 else ""
+    raise InputError(
+        path,
+        f"unknown labels {named}{more}",
+        "labels out of {0, 1, 2, 4} or {0, 1, 2, 3}",
+        "Map the file to the BraTS labels.",
+    )
+
+
+def _check_finite(path: str | Path, data: np.ndarray) -> None:
+    if np.isfinite(data).all():
+        return
+    bad = ~np.isfinite(data)
+    index = _first(bad)
+    raise InputError(
+        path,
+        f"{int(bad.sum()):,} voxels are NaN or infinite, the first at index {index}",
+        "finite intensities",
+        "Find the processing step that made them, or set them to 0 if they are background.",
+    )
+
+
+def _first(mask: np.ndarray) -> tuple[int, ...]:
+    """Return the index of the first True in C order."""
+    return tuple(int(i) for i in np.unravel_index(np.argmax(mask), mask.shape))
