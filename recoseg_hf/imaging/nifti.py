@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
+import math
 import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 import nibabel as nib
 import numpy as np
-from nibabel.arrayproxy import ArrayProxy
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, atomic_write
@@ -45,11 +44,7 @@ def read_nifti(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise _damaged(path, f"its compressed data is broken ({error})") from error
     except PermissionError as error:
         raise InputError(path, "it may not be read", "a readable file", "Check its permissions.") from error
-    spec = (geometry.stored_shape, geometry.dtype, geometry.offset, geometry.slope, geometry.intercept)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes Inf, which the caller's check reports
-        data = np.asanyarray(ArrayProxy(io.BytesIO(payload), spec), dtype=np.float32)
-        data = data.astype(np.float32, copy=False)
-    return data.reshape(geometry.shape, order="F"), geometry.affine
+    return _decode(geometry, payload), geometry.affine
 
 
 def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
@@ -76,6 +71,17 @@ def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
     with atomic_write(path) as temporary:
         # Level 1: masks and maps shrink nearly as well as at level 9, in a tenth of the time.
         temporary.write_bytes(gzip.compress(payload, 1, mtime=0) if path.name.lower().endswith(".gz") else payload)
+
+
+def _decode(geometry: Geometry, payload: bytes) -> np.ndarray:
+    """Turn a file's bytes into intensities; in float32 throughout, which halves nibabel's time and memory."""
+    stored = np.frombuffer(payload, geometry.dtype, count=math.prod(geometry.shape), offset=geometry.offset)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes Inf, which the caller's check reports
+        data = stored.astype(np.float32).reshape(geometry.shape, order="F")
+        if (geometry.slope, geometry.intercept) != (1.0, 0.0):
+            data *= np.float32(geometry.slope)
+            data += np.float32(geometry.intercept)
+    return data
 
 
 def _read_payload(path: Path) -> tuple[Geometry, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,7 @@ def check_intensities(path: str | Path, data: np.ndarray) -> None:
     Raises:
         InputError: they are not; for NaN and infinity the message gives their number and the first one's index.
     """
-    _check_finite(path, data)
-    low, high = float(data.min()), float(data.max())
+    low, high = _finite_range(path, data)
     if low == high:
         raise InputError(
             path,
@@ -41,7 +41,7 @@ def as_labels(path: str | Path, data: np.ndarray) -> np.ndarray:
     Raises:
         InputError: a value is NaN, between two labels, another label, or labels 3 and 4 both occur.
     """
-    _check_finite(path, data)
+    _finite_range(path, data)
     rounded = np.rint(data)
     between = np.abs(data - rounded) > _ROUNDING
     if between.any():
@@ -74,9 +74,11 @@ def _check_known(path: str | Path, rounded: np.ndarray) -> None:
     )
 
 
-def _check_finite(path: str | Path, data: np.ndarray) -> None:
-    if np.isfinite(data).all():
-        return
+def _finite_range(path: str | Path, data: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and largest value; NaN and infinity show in them, so one pass serves both ends."""
+    low, high = float(data.min()), float(data.max())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
     bad = ~np.isfinite(data)
     index = _first(bad)
     raise InputError(

@@ -1,0 +1,156 @@
+"""One subject's scans: found by name, read, and checked against one another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import safe_subject_id
+from recoseg_hf.imaging import grids
+from recoseg_hf.imaging.layout import case_files, safe_name, subject_of
+from recoseg_hf.imaging.layout import find_cases as find_cases
+from recoseg_hf.imaging.volume import GRID_TOLERANCE_MM, Volume, read_labels, read_volume, same_grid
+from recoseg_hf.pipeline.conventions import MODALITIES
+
+_READERS = 2  # zlib lets other threads run; with more than two, numpy's share of the work gains nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A subject's co-registered volumes, all on one grid.
+
+    Attributes:
+        subject: identifier, safe as part of a file name.
+        flair: FLAIR, float32 in the source's units; its grid is the case's grid.
+        t1: T1 before contrast.
+        t2: T2.
+        t1ce: contrast-enhanced T1, or None.
+        seg: uint8 BraTS labels, or None.
+        sources: where each volume was read from, by modality; empty for a simulated case.
+
+    Raises:
+        InputError: a volume does not share the grid of `flair`, or the subject id is unsafe.
+    """
+
+    subject: str
+    flair: Volume
+    t1: Volume
+    t2: Volume
+    t1ce: Volume | None = None
+    seg: Volume | None = None
+    sources: Mapping[str, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        safe_subject_id(self.subject)
+        for name, volume in self.volumes().items():
+            if not same_grid(volume, self.flair.shape, self.flair.affine):
+                raise _grids_differ(
+                    self.sources.get(name, name), volume, self.sources.get("flair", "flair"), self.flair
+                )
+
+    def volumes(self) -> dict[str, Volume]:
+        """Return the volumes that are there by name, in the order flair, t1, t2, t1ce, seg."""
+        found = {name: getattr(self, name) for name in (*MODALITIES, "seg")}
+        return {name: volume for name, volume in found.items() if volume is not None}
+
+    @classmethod
+    def from_folder(cls, path: str | Path, subject: str | None = None) -> Case:
+        """Read a case from a folder with one file per modality.
+
+        A file's modality is the last part of its name after `_` or `-`, in upper or lower case: `flair` or `t2f`, `t1`
+        or `t1n`, `t2` or `t2w`, `t1ce`, `t1c` or `t1gd`, `seg`. T1ce and the segmentation may be absent.
+
+        Args:
+            path: for example `Brats18_CBICA_ABM_1/`, with `Brats18_CBICA_ABM_1_flair.nii.gz` and the others in it.
+            subject: identifier; by default taken from the folder's name.
+
+        Raises:
+            InputError: a modality is missing or there twice, or as for `from_files`.
+        """
+        folder = Path(path)
+        return cls.from_files(**case_files(folder), subject=subject or safe_name(folder.resolve().name))
+
+    @classmethod
+    def from_files(
+        cls,
+        flair: str | Path,
+        t1: str | Path,
+        t2: str | Path,
+        t1ce: str | Path | None = None,
+        seg: str | Path | None = None,
+        subject: str | None = None,
+    ) -> Case:
+        """Read a case from single files.
+
+        A file whose axes run in another order or direction than FLAIR's, but whose voxels lie at the same places, is
+        flipped and permuted to FLAIR's grid.
+
+        Args:
+            flair: FLAIR volume; its grid becomes the case's.
+            t1: T1 volume.
+            t2: T2 volume.
+            t1ce: contrast-enhanced T1 volume, if there is one.
+            seg: segmentation with BraTS labels, if there is one.
+            subject: identifier of 1 to 64 letters, digits, dots, underscores and hyphens; by default taken from the
+                name of the FLAIR file.
+
+        Raises:
+            InputError: a file is unusable, files do not share a grid (within 0.001 mm), one file or the same voxels
+                were given for two modalities, or `subject` is unsafe.
+        """
+        given = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce, "seg": seg}
+        sources = {name: Path(file) for name, file in given.items() if file is not None}
+        _check_distinct_files(sources)
+        with ThreadPoolExecutor(_READERS) as pool:
+            read = dict(zip(sources, pool.map(_read, sources.keys(), sources.values()), strict=True))
+        volumes = {name: _on_grid_of(read["flair"], volume) for name, volume in read.items()}
+        case = cls(subject=subject or subject_of(sources["flair"]), **volumes, sources=sources)
+        _check_distinct_voxels(case)
+        return case
+
+
+def _read(name: str, file: Path) -> Volume:
+    return read_labels(file) if name == "seg" else read_volume(file)
+
+
+def _on_grid_of(reference: Volume, volume: Volume) -> Volume:
+    """Flip and permute `volume` to the axes of `reference` if its voxels lie at the same places; else leave it."""
+    shape, affine = grids.ras_grid(reference.shape, reference.affine)
+    data, own_affine = grids.to_ras(volume.data, volume.affine)
+    if data.shape != shape or grids.grid_distance(shape, affine, own_affine) > GRID_TOLERANCE_MM:
+        return volume
+    return Volume(np.asfortranarray(grids.from_ras(data, reference.affine)), reference.affine)
+
+
+def _grids_differ(file: str | Path, volume: Volume, reference_file: str | Path, reference: Volume) -> InputError:
+    remedy = "Co-register the modalities and resample them to one grid."
+    if volume.shape != reference.shape:
+        found = f"its shape is {volume.shape}"
+        return InputError(file, found, f"{reference.shape} as in {Path(reference_file).name}", remedy)
+    distance = grids.grid_distance(volume.shape, volume.affine, reference.affine)
+    found = f"its voxels lie up to {distance:.3g} mm from those of {Path(reference_file).name}"
+    return InputError(file, found, f"the same affine within {GRID_TOLERANCE_MM:g} mm", remedy)
+
+
+def _check_distinct_files(sources: Mapping[str, Path]) -> None:
+    for (name, file), (other, other_file) in itertools.combinations(sources.items(), 2):
+        if file.resolve() == other_file.resolve():
+            raise InputError(file, f"it was given for {name} and for {other}", "one file each", "Check the arguments.")
+
+
+def _check_distinct_voxels(case: Case) -> None:
+    scans = {name: volume for name, volume in case.volumes().items() if name != "seg"}
+    for (name, one), (other, two) in itertools.combinations(scans.items(), 2):
+        if np.array_equal(one.data, two.data):
+            raise InputError(
+                case.sources[other],
+                f"its voxels are those of {name} ({case.sources[name].name})",
+                "another scan",
+                "One file was copied under two names: fetch the right one.",
+            )
