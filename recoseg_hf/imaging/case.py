@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +16,6 @@ from recoseg_hf.imaging.layout import case_files, safe_name, subject_of
 from recoseg_hf.imaging.layout import find_cases as find_cases
 from recoseg_hf.imaging.volume import GRID_TOLERANCE_MM, Volume, read_labels, read_volume, same_grid
 from recoseg_hf.pipeline.conventions import MODALITIES
-
-_READERS = 2  # zlib lets other threads run; with more than two, numpy's share of the work gains nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,16 +104,11 @@ class Case:
         given = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce, "seg": seg}
         sources = {name: Path(file) for name, file in given.items() if file is not None}
         _check_distinct_files(sources)
-        with ThreadPoolExecutor(_READERS) as pool:
-            read = dict(zip(sources, pool.map(_read, sources.keys(), sources.values()), strict=True))
+        read = {name: read_labels(file) if name == "seg" else read_volume(file) for name, file in sources.items()}
         volumes = {name: _on_grid_of(read["flair"], volume) for name, volume in read.items()}
         case = cls(subject=subject or subject_of(sources["flair"]), **volumes, sources=sources)
         _check_distinct_voxels(case)
         return case
-
-
-def _read(name: str, file: Path) -> Volume:
-    return read_labels(file) if name == "seg" else read_volume(file)
 
 
 def _on_grid_of(reference: Volume, volume: Volume) -> Volume:

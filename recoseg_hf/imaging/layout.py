@@ -11,6 +11,9 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.paths import image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES
 
+SYNTHETIC_MARK = "_desc-synth_"
+"""Marks a synthetic image in its file name, so that it is never taken for a measured one."""
+
 
 def find_cases(root: str | Path) -> list[Path]:
     """Find the folders under `root`, itself included, that hold FLAIR, T1 and T2, as in a BraTS download.
@@ -24,7 +27,7 @@ def find_cases(root: str | Path) -> list[Path]:
     root = Path(root)
     if not root.is_dir():
         raise InputError(root, "no such folder", "a folder of cases", f"Check the path: {listing(root.parent)}.")
-    cases = sorted(folder for folder in _folders(root) if _modalities_in(folder).keys() >= set(CONDITIONS))
+    cases = sorted(folder for folder in folders_under(root) if modalities_in(folder).keys() >= set(CONDITIONS))
     if not cases:
         raise InputError(
             root,
@@ -35,7 +38,7 @@ def find_cases(root: str | Path) -> list[Path]:
     return cases
 
 
-def _folders(root: Path) -> Iterator[Path]:
+def folders_under(root: Path) -> Iterator[Path]:
     """Walk the folders under `root`, through links too (data sets are often linked), each real folder once."""
     seen = set()
     for folder, children, _ in os.walk(root, followlinks=True):
@@ -48,11 +51,14 @@ def _folders(root: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _modalities_in(folder: Path) -> dict[str, list[Path]]:
-    """Return a folder's image files by modality; files that name none are left out."""
+def modalities_in(folder: Path) -> dict[str, list[Path]]:
+    """Return a folder's image files by modality; files that name none, and synthetic images, are left out."""
     found: dict[str, list[Path]] = {}
     for file in image_files(folder):
-        token = re.split("[_-]", image_stem(file).lower())[-1]
+        stem = image_stem(file).lower()
+        if SYNTHETIC_MARK in stem:
+            continue
+        token = re.split("[_-]", stem)[-1]
         for modality, aliases in FILE_ALIASES.items():
             if token in aliases:
                 found.setdefault(modality, []).append(file)
@@ -68,7 +74,7 @@ def case_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         kind = "it is a file" if folder.exists() else "no such folder"
         raise InputError(folder, kind, "a case folder", f"Check the path: {listing(folder.parent)}.")
-    found = _modalities_in(folder)
+    found = modalities_in(folder)
     for modality, files in found.items():
         if len(files) > 1:
             names = " and ".join(file.name for file in files)
