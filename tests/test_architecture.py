@@ -110,6 +110,13 @@ def test_pipeline_stands_alone(name):
     assert all(other.startswith("recoseg_hf.pipeline") for other in ours(IMPORTS[name]))
 
 
+@pytest.mark.parametrize("name", [name for name in ROOMS if name.startswith("recoseg_hf.pipeline.")])
+def test_only_the_pipeline_itself_imports_siblings(name):
+    # A file loaded from a Hub repository gets its own siblings, but not theirs.
+    if not name.endswith(".pipeline_recoseg"):
+        assert not ours(IMPORTS[name])
+
+
 def test_nothing_imports_what_is_outside_the_package():
     outside = {"training", "pipelines", "spaces_demo", "tests", "benchmarks"}
     assert not {name: found & outside for name, found in IMPORTS.items() if found & outside}

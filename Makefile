@@ -1,0 +1,38 @@
+# make demo: set everything up and run the method on one simulated case.   make test: lint and test.
+# Another interpreter or place for the environment: make demo PYTHON=python3.12 VENV=/tmp/venv
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_OUTPUT ?= demo_output
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.recoseg-installed
+
+.PHONY: install demo test lint format clean
+.DEFAULT_GOAL := install
+
+install: $(STAMP)
+
+# The stamp remembers a finished installation; what an installation depends on is newer when it must be done again.
+$(STAMP): setup.py pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/recoseg demo --output $(DEMO_OUTPUT)
+
+test: lint
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(DEMO_OUTPUT)
+	find recoseg_hf tests -name __pycache__ -type d -prune -exec rm -rf {} +
