@@ -54,7 +54,7 @@ class BuildWithData(build_py):
 setup(
     name="recoseg_hf",
     version=version(),
-    description="ReCoSeg++: residual-guided brain tumour segmentation with a conditional diffusion model, on diffusers",
+    description="ReCoSeg++: residual-guided brain tumour segmentation by conditional diffusion, on Hugging Face diffusers",
     long_description=(HERE / "README.md").read_text(encoding="utf-8") if (HERE / "README.md").exists() else "",
     long_description_content_type="text/markdown",
     license="Apache-2.0",
