@@ -15,10 +15,10 @@ from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils import BaseOutput
 
-from .conventions import CONDITIONS, REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
+from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
 from .denoising import clamp_clean, slice_generators, slice_noise
 from .preprocessing import PreparedStack, prepare_stack, with_context
-from .residual import calibrate_residual, residual_map, sample_spread
+from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 
 EMBEDDED_MODEL = Path(__file__).resolve().parent.parent / "pretrained" / "recoseg-small"
 ENSEMBLE_SAMPLES = 4
@@ -292,13 +292,27 @@ class ReCoSegPipeline(DiffusionPipeline):
                             callback(self, step, int(timestep), {"done": done, "total": total})
 
                     generators = slice_generators(seed, batch.tolist(), sample)
-                    draws[sample, batch] = self._denoise(stack.conditions[batch], generators, steps, advance)
+                    draws[sample, batch] = self.denoise(stack.conditions[batch], generators, steps, advance)
         return draws
 
-    def _denoise(
-        self, conditions: torch.Tensor, generators: list[torch.Generator], steps: int, advance: Callable
+    def denoise(
+        self,
+        conditions: torch.Tensor,
+        generators: list[torch.Generator],
+        steps: int,
+        advance: Callable[[int, torch.Tensor], Any] | None = None,
     ) -> torch.Tensor:
-        """Reverse process from pure noise for one batch of slices: (B, 3, S, S) to (B, 1, S, S) in [0, 1]."""
+        """Run the reverse process from pure noise for one batch of slices.
+
+        Args:
+            conditions: float32 (B, 3, S, S) as `preprocess` makes them.
+            generators: one per slice, see `slice_generators`.
+            steps: denoising steps.
+            advance: called with (step, timestep) after each.
+
+        Returns:
+            The synthetic T1ce, float32 (B, 1, S, S) in [0, 1], on the CPU.
+        """
         device, scheduler = self._execution_device, self.scheduler
         scheduler.set_timesteps(steps, device=device)
         folded = self._fold(conditions.to(device))
@@ -311,7 +325,8 @@ class ReCoSegPipeline(DiffusionPipeline):
             alpha_bar = scheduler.alphas_cumprod[timestep.round().long().cpu()].to(device)
             output = clamp_clean(output, seen, alpha_bar, scheduler.config.prediction_type)
             noisy = scheduler.step(output, timestep, noisy, **extra).prev_sample
-            advance(step, timestep)
+            if advance is not None:
+                advance(step, timestep)
         return (self._unfold(noisy).clamp(-1, 1).cpu() + 1) / 2
 
     def _residual(self, stack: PreparedStack, draws: torch.Tensor | None, source: str) -> torch.Tensor | None:
@@ -332,22 +347,25 @@ class ReCoSegPipeline(DiffusionPipeline):
     ) -> torch.Tensor:
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
         synthetic = None if draws is None else draws.mean(dim=0)
-        inputs = segmenter_channels(stack, self.channels, synthetic, residual)
+        planes = named_planes(stack.conditions, stack.t1, stack.brain, stack.t1ce, synthetic, residual)
+        inputs = torch.cat([planes[name] for name in self.channels], dim=1)
         positions = stack.brain.flatten(1).any(dim=1).nonzero().flatten()
         probabilities = torch.zeros(len(inputs), len(self.region_names), *inputs.shape[2:])
         for batch in positions.split(batch_size):
             seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
-            probability = self._segment_batch(seen, RESIDUAL_SOURCES.index(source))
+            probability = self.segment_slices(seen, source)
             if self.config.flip_average:
-                mirrored = self._segment_batch(seen.flip(-2), RESIDUAL_SOURCES.index(source))
+                mirrored = self.segment_slices(seen.flip(-2), source)
                 probability = (probability + mirrored.flip(-2)) / 2
             probabilities[batch] = probability.cpu()
         return probabilities
 
-    def _segment_batch(self, inputs: torch.Tensor, source_label: int) -> torch.Tensor:
+    def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
+        """Probability of each region, float32 (B, R, S, S), for channels (B, C, S, S) with their context."""
         extra = {}
         if self.segmenter.config.num_class_embeds is not None:
-            extra["class_labels"] = torch.full((len(inputs),), source_label, device=inputs.device)
+            label = RESIDUAL_SOURCES.index(source)
+            extra["class_labels"] = torch.full((len(inputs),), label, device=inputs.device)
         return self._unfold(self._run(self.segmenter, self._fold(inputs), 0, **extra)).sigmoid()
 
     def _restore(
@@ -384,30 +402,6 @@ class ReCoSegPipeline(DiffusionPipeline):
 
     def _unfold(self, images: torch.Tensor) -> torch.Tensor:
         return F.pixel_shuffle(images, self.config.pixel_unshuffle)
-
-
-def segmenter_channels(
-    stack: PreparedStack,
-    channels: tuple[str, ...],
-    synthetic_t1ce: torch.Tensor | None,
-    residual: torch.Tensor | None,
-) -> torch.Tensor:
-    """Concat(FLAIR, T1, T2, R) of the paper's Eq. 8, or whatever `channels` names, in that order.
-
-    Images in [0, 1] enter centred, as 2 x - 1; residuals as they are. A residual that is None enters as zeros.
-
-    Returns:
-        float32 (N, C, S, S).
-    """
-    empty = torch.zeros_like(stack.t1)
-    planes = {name: stack.conditions[:, i : i + 1] for i, name in enumerate(CONDITIONS)}
-    if stack.t1ce is not None:
-        planes["t1ce"] = 2 * stack.t1ce - 1
-        planes["static_residual"] = residual_map(stack.t1ce, stack.t1, stack.brain)
-    if synthetic_t1ce is not None:
-        planes["synthetic_t1ce"] = 2 * synthetic_t1ce - 1
-    planes["residual"] = empty if residual is None else residual
-    return torch.cat([planes[name] for name in channels], dim=1)
 
 
 def _build_component(class_name: str, folder: Path) -> Any:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 @dataclass(frozen=True)
 class IntensityScale:
-    """One modality's clipping limits and, after clipping, its mean and standard deviation in the brain; source units."""
+    """One modality's clipping limits and, after clipping, its mean and deviation in the brain; source units."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""Residual maps between a real and a synthetic T1ce, and their calibration (a leaf: imports torch alone)."""
+"""Residual maps, their calibration, and the channels that guide the segmenter (a leaf: imports torch alone)."""
 
 import torch
 
@@ -47,3 +47,32 @@ def calibrate_residual(residual: torch.Tensor, residual_clip: float) -> torch.Te
     clipped = residual.clamp(max=residual_clip)
     low, high = clipped.min(), clipped.max()
     return (clipped - low) / (high - low).clamp_min(torch.finfo(clipped.dtype).tiny)
+
+
+def named_planes(
+    conditions: torch.Tensor,
+    t1: torch.Tensor,
+    brain: torch.Tensor,
+    t1ce: torch.Tensor | None = None,
+    synthetic_t1ce: torch.Tensor | None = None,
+    residual: torch.Tensor | None = None,
+) -> dict[str, torch.Tensor]:
+    """The channels that `segmenter_inputs` may name, each (N, 1, H, W); Eq. 8 of the paper concatenates four.
+
+    Images in [0, 1] enter centred, as 2 x - 1; residuals as they are; a residual that is None enters as zeros. What
+    cannot be made from the arguments is absent.
+
+    Args:
+        conditions: (N, 3, H, W), FLAIR, T1 and T2, standardised.
+        t1, t1ce, synthetic_t1ce: (N, 1, H, W) in [0, 1].
+        brain: bool (N, 1, H, W).
+        residual: calibrated, (N, 1, H, W) in [0, 1].
+    """
+    planes = dict(zip(("flair", "t1", "t2"), conditions.split(1, dim=1), strict=True))
+    planes["residual"] = torch.zeros_like(t1) if residual is None else residual
+    if t1ce is not None:
+        planes["t1ce"] = 2 * t1ce - 1
+        planes["static_residual"] = residual_map(t1ce, t1, brain)
+    if synthetic_t1ce is not None:
+        planes["synthetic_t1ce"] = 2 * synthetic_t1ce - 1
+    return planes

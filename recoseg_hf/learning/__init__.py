@@ -1,0 +1,1 @@
+"""What the training scripts share: slice data sets, augmentation, losses, checkpoints and the run itself."""

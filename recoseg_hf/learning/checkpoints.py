@@ -1,0 +1,115 @@
+"""Checkpoints that are complete or absent: partial folder, manifest last, rename; safetensors and JSON only."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from recoseg_hf.errors import CheckpointError
+from recoseg_hf.files import sha256_file, write_json
+
+MANIFEST = "manifest.json"
+PREFIX = "checkpoint-"
+
+
+@dataclass
+class TrainingState:
+    """Everything that a run needs to go on.
+
+    Attributes:
+        step: optimiser steps done.
+        weights: named tensors by part (`net`, `ema`).
+        optimizer: the optimiser's `state_dict`.
+        progress: JSON values: schedule, best score, early stopping.
+    """
+
+    step: int
+    weights: dict[str, dict[str, torch.Tensor]]
+    optimizer: Mapping[str, Any]
+    progress: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
+    """Write `checkpoint-<step>` under `folder`; older ones go only once the new one has been read back.
+
+    Args:
+        folder: the run's output folder.
+        state: what to save.
+        keep: how many complete checkpoints stay, at least 1.
+    """
+    target, partial = folder / f"{PREFIX}{state.step}", folder / f".partial-{state.step}"
+    for stale in (partial, target):
+        shutil.rmtree(stale, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, tensors in state.weights.items():
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial / _file(name))
+    tensors, description = _split_optimizer(state.optimizer)
+    save_file(tensors, partial / _file("optimizer"))
+    write_json(partial / "state.json", {"step": state.step, "optimizer": description, "progress": state.progress})
+    write_json(partial / MANIFEST, {file.name: sha256_file(file) for file in sorted(partial.iterdir())})
+    partial.rename(target)
+    verify_checkpoint(target)
+    for old in complete_checkpoints(folder)[: -max(keep, 1)]:
+        shutil.rmtree(old)
+    return target
+
+
+def complete_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints that have a manifest, oldest first."""
+    found = [path for path in folder.glob(f"{PREFIX}*") if (path / MANIFEST).is_file()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+
+
+def verify_checkpoint(path: Path) -> None:
+    """Compare every file with the manifest.
+
+    Raises:
+        CheckpointError: naming the file that is missing or differs.
+    """
+    if not (path / MANIFEST).is_file():
+        raise CheckpointError(f"{path}: no {MANIFEST}; expected a complete checkpoint. Name another or train anew.")
+    for name, digest in json.loads((path / MANIFEST).read_text()).items():
+        if not (path / name).is_file() or sha256_file(path / name) != digest:
+            raise CheckpointError(f"{path / name}: missing or changed since it was saved. Resume from another one.")
+
+
+def load_checkpoint(path: Path) -> TrainingState:
+    """Read a checkpoint back, after verifying it; nothing is unpickled.
+
+    Raises:
+        CheckpointError: if it is not complete and unchanged.
+    """
+    verify_checkpoint(path)
+    state = json.loads((path / "state.json").read_text())
+    parts = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
+    optimizer = _join_optimizer(parts.pop("optimizer"), state["optimizer"])
+    return TrainingState(state["step"], parts, optimizer, state["progress"])
+
+
+def _file(part: str) -> str:
+    return f"{part}.safetensors"
+
+
+def _split_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Tensors for safetensors, the rest (learning rates, betas) for JSON."""
+    tensors, scalars = {}, {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"{index}.{name}"] = value.detach().cpu().contiguous()
+            else:
+                scalars[f"{index}.{name}"] = value
+    return tensors, {"scalars": scalars, "param_groups": state["param_groups"]}
+
+
+def _join_optimizer(tensors: Mapping[str, torch.Tensor], description: Mapping[str, Any]) -> dict[str, Any]:
+    state: dict[int, dict[str, Any]] = {}
+    for key, value in (*tensors.items(), *description["scalars"].items()):
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    return {"state": state, "param_groups": description["param_groups"]}

@@ -1,0 +1,74 @@
+"""Options of the training scripts, with the flag names of the diffusers examples."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+Options = TypeVar("Options")
+
+
+def option(default, help: str):  # noqa: A002 (the name argparse uses)
+    """A dataclass field that explains itself in `--help`."""
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass
+class TrainingOptions:
+    """What both training scripts take."""
+
+    pretrained_model_name_or_path: str = option(
+        "", "Folder of pipelines/ (fresh weights), a saved pipeline or a Hub id (fine-tuning)."
+    )
+    train_data_dir: str = option("", "BraTS-style folder or a folder made by `recoseg prepare`.")
+    output_dir: str = option("", "Where checkpoints, logs and the final pipeline go.")
+    seed: int = option(0, "Seed of weights, order, noise and augmentation.")
+    train_batch_size: int = option(16, "Slices per step and process.")
+    gradient_accumulation_steps: int = option(1, "Batches per optimiser step.")
+    max_train_steps: int = option(10_000, "Optimiser steps.")
+    learning_rate: float = option(3e-4, "Peak learning rate.")
+    lr_scheduler: str = option("plateau", "plateau (paper), cosine or constant.")
+    lr_warmup_steps: int = option(100, "Linear warm-up.")
+    lr_plateau_factor: float = option(0.5, "plateau: factor on the learning rate.")
+    lr_plateau_patience: int = option(3, "plateau: validations without improvement before it.")
+    early_stopping_patience: int = option(10, "Stop after this many validations without improvement; 0 never.")
+    adam_weight_decay: float = option(1e-2, "AdamW weight decay.")
+    max_grad_norm: float = option(1.0, "Gradient clipping.")
+    ema_decay: float = option(0.999, "Upper limit of the moving average's decay.")
+    mixed_precision: str = option("no", "no, bf16 or fp16.")
+    gradient_checkpointing: bool = option(False, "Trade time for memory.")
+    dataloader_num_workers: int = option(0, "Worker processes of the loader.")
+    validation_steps: int = option(500, "Optimiser steps between validations.")
+    validation_every: int = option(1, "Validate on each n-th slice.")
+    checkpointing_steps: int = option(500, "Optimiser steps between checkpoints.")
+    checkpoints_total_limit: int = option(2, "Complete checkpoints that stay.")
+    resume_from_checkpoint: str = option("", "`latest` or a checkpoint folder.")
+    report_to: str = option("tensorboard", "tensorboard or none.")
+    no_augmentation: bool = option(False, "Train on the slices as they are.")
+
+
+def parse_options(kind: type[Options], arguments: Sequence[str] | None = None) -> Options:
+    """Read `[CONFIG.yaml] [--flag value ...]`; flags win over the file.
+
+    Raises:
+        SystemExit: from argparse, for unknown or missing options.
+    """
+    from transformers import HfArgumentParser
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments and arguments[0].endswith((".yaml", ".yml")):
+        arguments = _yaml_arguments(Path(arguments[0])) + arguments[1:]
+    parser = HfArgumentParser(kind)
+    (options,) = parser.parse_args_into_dataclasses(arguments, look_for_args_file=False)
+    for name in ("pretrained_model_name_or_path", "train_data_dir", "output_dir"):
+        if not getattr(options, name):
+            parser.error(f"--{name} is needed")
+    return options
+
+
+def _yaml_arguments(path: Path) -> list[str]:
+    import yaml
+
+    settings = yaml.safe_load(path.read_text()) or {}
+    return [text for name, value in settings.items() for text in (f"--{name}", str(value))]

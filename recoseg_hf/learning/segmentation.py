@@ -1,0 +1,144 @@
+"""One training step and one validation of the segmenter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
+from recoseg_hf.learning.losses import segmentation_loss
+from recoseg_hf.learning.slice_batches import SliceDataset
+from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.pipeline.residual import named_planes
+
+
+@dataclass(frozen=True)
+class SourceMix:
+    """How often a training slice gets which residual: residual dropout, so that the segmenter works without T1ce."""
+
+    measured: float = 0.7
+    ensemble: float = 0.15
+    none: float = 0.15
+
+    def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
+        """Class labels int64 (size,), positions in `RESIDUAL_SOURCES`."""
+        weights = torch.tensor([getattr(self, name) for name in RESIDUAL_SOURCES])
+        return torch.multinomial(weights, size, replacement=True, generator=generator)
+
+
+def segmentation_step_loss(
+    net: nn.Module,
+    pipeline: ReCoSegPipeline,
+    batch: Mapping[str, torch.Tensor],
+    generator: torch.Generator,
+    augmentation: AugmentationSettings | None,
+    sources: SourceMix,
+) -> torch.Tensor:
+    """BCE + Dice (paper, Eq. 9) for one batch of slices with their context.
+
+    Args:
+        net: the segmenter, as Accelerate wrapped it.
+        pipeline: gives channels, regions and folding.
+        batch: items of `SliceDataset`, collated.
+        generator: gives augmentation and residual sources.
+        augmentation: None trains on the slices as they are.
+        sources: how often which residual is shown.
+    """
+    labels = sources.draw(len(batch["regions"]), generator)
+    images = guided_images(pipeline, batch, labels)
+    target = batch["regions"][:, [REGIONS.index(name) for name in pipeline.region_names]]
+    if augmentation is not None:
+        images, target = _augment(images, target, draw_transform(len(target), augmentation, generator))
+    inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images), pipeline.config.pixel_unshuffle)
+    device = next(net.parameters()).device
+    inputs = inputs.to(device, memory_format=torch.channels_last)
+    extra = {} if pipeline.segmenter.config.num_class_embeds is None else {"class_labels": labels.to(device)}
+    logits = net(inputs, torch.zeros(len(labels), device=device), **extra).sample.float()
+    return segmentation_loss(F.pixel_shuffle(logits, pipeline.config.pixel_unshuffle), target.to(device))
+
+
+def guided_images(
+    pipeline: ReCoSegPipeline, batch: Mapping[str, torch.Tensor], labels: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The image columns (B, K, C, S, S), with a column `residual` made for each slice's source.
+
+    Calibration is that of `calibrate_residual` over the whole volume, whose maximum the cache holds.
+    """
+    images = {name: batch[name] for name in ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce") if name in batch}
+    if "residual" not in pipeline.channels:
+        return images
+    clip = pipeline.config.residual_clip
+    maps = {
+        "measured": ((batch["synthetic_t1ce"] - batch["t1ce"]).abs() * batch["brain"], batch["residual_max"]),
+        "ensemble": (batch["spread"], batch["spread_max"]),
+    }
+    residual = torch.zeros_like(batch["t1ce"])
+    for name, (values, highest) in maps.items():
+        limit = highest.clamp(max=clip).clamp_min(1e-6).view(-1, 1, 1, 1, 1)
+        chosen = (labels == RESIDUAL_SOURCES.index(name)).view(-1, 1, 1, 1, 1)
+        residual = torch.where(chosen, values.clamp(max=clip) / limit, residual)
+    return images | {"residual": residual}
+
+
+def segmenter_inputs(pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Channels of the segmenter, (B, K * C, S, S), in the order in which the pipeline puts them."""
+    size, context = images["conditions"].shape[:2]
+    flat = {name: values.flatten(0, 1) for name, values in images.items()}
+    names = ("conditions", "t1", "t1ce", "synthetic_t1ce", "residual")
+    planes = named_planes(brain=flat["brain"] > 0.5, **{name: flat[name] for name in names if name in flat})
+    stacked = torch.cat([planes[name] for name in pipeline.channels], dim=1)
+    return stacked.unflatten(0, (size, context)).flatten(1, 2)
+
+
+def _augment(images: dict[str, torch.Tensor], target: torch.Tensor, transform) -> tuple[dict, torch.Tensor]:
+    """One spatial transform for all images and the target; intensity jitter on the conditions alone."""
+    names, widths = list(images), [values.shape[1] * values.shape[2] for values in images.values()]
+    together = torch.cat([values.flatten(1, 2) for values in images.values()] + [target], dim=1)
+    *parts, target = warp(together, transform).split([*widths, target.shape[1]], dim=1)
+    images = {name: part.view_as(images[name]) for name, part in zip(names, parts, strict=True)}
+    return images | {"conditions": jitter_conditions(images["conditions"], transform)}, target
+
+
+@torch.no_grad()
+def validate_segmentation(
+    pipeline: ReCoSegPipeline, dataset: SliceDataset, batch_size: int, source: str = "measured", threshold: float = 0.5
+) -> dict[str, float]:
+    """Dice of each region per subject on the nets' grid, mean over subjects.
+
+    Args:
+        pipeline: with the weights to judge.
+        dataset: validation slices with the pipeline's context.
+        batch_size: slices per call.
+        source: the residual that the segmenter is shown.
+        threshold: on the probability; references are cut at one half of a pixel.
+
+    Returns:
+        `dice_wt`, and `dice_tc`, `dice_et` where the model has them; subjects without the region are left out.
+    """
+    scores: dict[str, list[float]] = {name: [] for name in pipeline.region_names}
+    for _, group in groupby(range(len(dataset)), key=dataset.subject):
+        overlap, total = _subject_counts(pipeline, dataset, list(group), batch_size, source, threshold)
+        for name, both, either in zip(pipeline.region_names, overlap, total, strict=True):
+            if either > 0:
+                scores[name].append(2 * both / either)
+    return {f"dice_{name}": sum(values) / len(values) for name, values in scores.items() if values}
+
+
+def _subject_counts(
+    pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], batch_size: int, source: str, threshold: float
+) -> tuple[list[float], list[float]]:
+    regions = [REGIONS.index(name) for name in pipeline.region_names]
+    overlap = total = torch.zeros(len(regions))
+    for first in range(0, len(items), batch_size):
+        batch = torch.utils.data.default_collate([dataset[i] for i in items[first : first + batch_size]])
+        labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
+        inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels))
+        found = pipeline.segment_slices(inputs.to(pipeline._execution_device), source).cpu() > threshold
+        real = batch["regions"][:, regions] > 0.5
+        overlap = overlap + (found & real).sum((0, 2, 3))
+        total = total + found.sum((0, 2, 3)) + real.sum((0, 2, 3))
+    return overlap.tolist(), total.tolist()

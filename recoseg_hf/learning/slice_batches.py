@@ -1,0 +1,93 @@
+"""A prepared slice data set as batches for the nets: a slice with its neighbours, in order."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.learning.randomness import StepSampler
+from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_manifest
+
+NEIGHBOUR_COLUMNS = ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce", "spread")
+OWN_COLUMNS = ("regions", "residual_max", "spread_max")
+
+
+class SliceDataset(Dataset):
+    """One split, one item per slice, each with its neighbours.
+
+    Items are float32 tensors: image columns (K, C, S, S) with K = 2 * context_slices + 1 from the lowest neighbour to
+    the highest (past a volume's end its last slice is repeated), `regions` (R, S, S) of the slice itself and, where
+    residuals have been cached, the volume's scalars `residual_max` and `spread_max`.
+
+    Args:
+        table: a split of the prepared data set, rows of a subject in order.
+        context_slices: neighbours on each side.
+        every: keep each n-th slice only (a quicker validation).
+    """
+
+    def __init__(self, table: Any, context_slices: int = 0, every: int = 1):
+        self.subjects: list[str] = table["subject"][:]
+        self.rows = range(0, len(self.subjects), every)
+        self.context_slices = context_slices
+        self.neighbour_columns = [name for name in NEIGHBOUR_COLUMNS if name in table.column_names]
+        self.own_columns = [name for name in OWN_COLUMNS if name in table.column_names]
+        self.table = table.select_columns(self.neighbour_columns + self.own_columns).with_format("torch")
+        self._first, self._last = _volume_bounds(self.subjects)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def subject(self, index: int) -> str:
+        """The subject that an item belongs to."""
+        return self.subjects[self.rows[index]]
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        row = self.rows[index]
+        offsets = range(-self.context_slices, self.context_slices + 1)
+        window = [min(max(row + offset, self._first[row]), self._last[row]) for offset in offsets]
+        found = self.table[window]
+        item = {name: found[name].float() for name in self.neighbour_columns}
+        return item | {name: found[name][self.context_slices].float() for name in self.own_columns}
+
+
+def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:
+    """For each row, the first and last row of its subject."""
+    first = [0] * len(subjects)
+    last = [len(subjects) - 1] * len(subjects)
+    for row in range(1, len(subjects)):
+        first[row] = first[row - 1] if subjects[row] == subjects[row - 1] else row
+    for row in range(len(subjects) - 2, -1, -1):
+        last[row] = last[row + 1] if subjects[row] == subjects[row + 1] else row
+    return first, last
+
+
+def open_slices(train_data_dir: str | Path, output_dir: str | Path, settings: SliceSettings) -> Any:
+    """The `DatasetDict` of a prepared data set, or of a BraTS-style folder, prepared first under `output_dir`.
+
+    Raises:
+        InputError: if the data set was prepared with other settings than the pipeline's.
+    """
+    from datasets import load_from_disk
+
+    source = Path(train_data_dir)
+    if not (source / "dataset_dict.json").is_file():
+        split = source / "splits.json"
+        source = Path(output_dir) / "slices"
+        if not (source / "dataset_dict.json").is_file():
+            prepare_dataset(train_data_dir, source, split if split.is_file() else None, settings)
+    found = read_manifest(source)["settings"]
+    differing = {name: value for name, value in settings.__dict__.items() if found[name] != value}
+    if differing:
+        listed = ", ".join(f"{name} {found[name]} (the pipeline has {value})" for name, value in differing.items())
+        raise InputError(source, f"slices prepared with {listed}", "the pipeline's settings", "Prepare them anew.")
+    return load_from_disk(str(source))
+
+
+def training_loader(
+    dataset: SliceDataset, batch_size: int, seed: int, start: int, stop: int, rank: int, world_size: int, workers: int
+) -> DataLoader:
+    """One loader for all micro-steps from `start` to `stop`; the order is a function of (seed, step, rank) alone."""
+    sampler = StepSampler(len(dataset), batch_size, seed, start, stop, rank, world_size)
+    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, persistent_workers=workers > 0)

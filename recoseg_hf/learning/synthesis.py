@@ -1,0 +1,109 @@
+"""One training step and one validation of the synthesizer."""
+
+import math
+from collections.abc import Mapping
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
+from recoseg_hf.learning.losses import reconstruction_loss
+from recoseg_hf.learning.slice_batches import SliceDataset
+from recoseg_hf.pipeline.denoising import predict_clean, slice_generators
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+
+def synthesis_loss(
+    net: nn.Module,
+    pipeline: ReCoSegPipeline,
+    batch: Mapping[str, torch.Tensor],
+    generator: torch.Generator,
+    augmentation: AugmentationSettings | None,
+    reconstruction: str,
+) -> torch.Tensor:
+    """L_simple (paper, Eq. 4) + L_recon (Eq. 6) for one batch of slices at random timesteps.
+
+    Args:
+        net: the synthesizer, as Accelerate wrapped it.
+        pipeline: gives scheduler and folding.
+        batch: `conditions` (B, 1, 3, S, S) and `t1ce` (B, 1, 1, S, S) in [0, 1].
+        generator: gives augmentation, timesteps and noise.
+        augmentation: None trains on the slices as they are.
+        reconstruction: form of L_recon, see `reconstruction_loss`.
+    """
+    scheduler, fold = pipeline.scheduler, pipeline.config.pixel_unshuffle
+    conditions, clean = augmented_pair(batch, generator, augmentation)
+    timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(clean),), generator=generator)
+    noise = torch.randn(clean.shape, generator=generator)
+    device = next(net.parameters()).device
+    clean, noise, timesteps = clean.to(device), noise.to(device), timesteps.to(device)
+    noisy = scheduler.add_noise(clean, noise, timesteps)
+    # Channels in the pipeline's order: the folded noisy image first, then the folded conditions.
+    inputs = torch.cat([F.pixel_unshuffle(part, fold) for part in (noisy, conditions.to(device))], dim=1)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    output = F.pixel_shuffle(net(inputs, timesteps).sample.float(), fold)
+    simple = F.mse_loss(output, _target(scheduler, clean, noise, timesteps))
+    alpha_bar = scheduler.alphas_cumprod.to(device)[timesteps].view(-1, 1, 1, 1)
+    estimate = predict_clean(output, noisy, alpha_bar, scheduler.config.prediction_type)
+    return simple + reconstruction_loss(estimate, clean, alpha_bar, reconstruction)
+
+
+def augmented_pair(
+    batch: Mapping[str, torch.Tensor], generator: torch.Generator, augmentation: AugmentationSettings | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Conditions (B, 3, S, S) and T1ce (B, 1, S, S) in [-1, 1] under one spatial transform."""
+    conditions, t1ce = batch["conditions"], batch["t1ce"]
+    if augmentation is not None:
+        transform = draw_transform(len(conditions), augmentation, generator)
+        conditions, t1ce = warp(torch.cat([conditions, t1ce], dim=2), transform).split([3, 1], dim=2)
+        conditions = jitter_conditions(conditions, transform)
+    return conditions[:, 0], 2 * t1ce[:, 0] - 1
+
+
+def _target(scheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+    kind = scheduler.config.prediction_type
+    if kind == "v_prediction":
+        return scheduler.get_velocity(clean, noise, timesteps)
+    return noise if kind == "epsilon" else clean
+
+
+@torch.no_grad()
+def validate_synthesis(
+    pipeline: ReCoSegPipeline, dataset: SliceDataset, steps: int, batch_size: int, seed: int = 0
+) -> dict[str, float]:
+    """In-brain error of the synthetic T1ce with the pipeline's sampler, mean over subjects.
+
+    Args:
+        pipeline: with the weights to judge.
+        dataset: validation slices, without context.
+        steps: denoising steps.
+        batch_size: slices per call.
+        seed: of the noise; fixed, so that scores can be compared.
+
+    Returns:
+        `psnr` in dB (range 1, the clipped intensities, on the nets' grid) and `mae` in units of that range.
+    """
+    errors = []
+    for _, group in groupby(range(len(dataset)), key=dataset.subject):
+        errors.append(_subject_errors(pipeline, dataset, list(group), steps, batch_size, seed))
+    return {
+        "psnr": sum(-10 * math.log10(squared) for squared, _ in errors) / len(errors),
+        "mae": sum(absolute for _, absolute in errors) / len(errors),
+    }
+
+
+def _subject_errors(
+    pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], steps: int, batch_size: int, seed: int
+) -> tuple[float, float]:
+    squared = absolute = count = 0.0
+    for first in range(0, len(items), batch_size):
+        chosen = items[first : first + batch_size]
+        batch = torch.utils.data.default_collate([dataset[index] for index in chosen])
+        synthetic = pipeline.denoise(batch["conditions"][:, 0], slice_generators(seed, chosen, 0), steps)
+        error = (synthetic - batch["t1ce"][:, 0])[batch["brain"][:, 0] > 0]
+        squared += error.square().sum().item()
+        absolute += error.abs().sum().item()
+        count += error.numel()
+    return squared / count, absolute / count

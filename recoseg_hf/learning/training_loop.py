@@ -1,0 +1,205 @@
+"""What the two training scripts share around their own loss: schedule, averages, checkpoints, logs, stopping."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers import UNet2DModel
+from diffusers.training_utils import EMAModel
+from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm
+
+from recoseg_hf.errors import CheckpointError
+from recoseg_hf.files import atomic_write
+from recoseg_hf.learning.checkpoints import TrainingState, complete_checkpoints, load_checkpoint, save_checkpoint
+from recoseg_hf.learning.options import TrainingOptions
+from recoseg_hf.learning.randomness import step_generator
+from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
+from recoseg_hf.learning.stopping import ScoreWatch
+
+BEST_WEIGHTS = "best_ema.safetensors"
+
+
+class TrainingRun:
+    """One net in training: owns the optimiser, the moving average and everything a checkpoint holds.
+
+    Args:
+        options: of the script.
+        net: the net to train; trained in place.
+        higher_is_better: whether the validation score grows with quality.
+    """
+
+    def __init__(self, options: TrainingOptions, net: UNet2DModel, higher_is_better: bool = True):
+        self.options = options
+        self.folder = Path(options.output_dir)
+        self.accelerator = Accelerator(
+            mixed_precision=options.mixed_precision,
+            log_with=None if options.report_to == "none" else options.report_to,
+            project_dir=self.folder / "logs",
+        )
+        if options.gradient_checkpointing:
+            net.enable_gradient_checkpointing()
+        net.to(memory_format=torch.channels_last).train()
+        optimizer = torch.optim.AdamW(
+            net.parameters(), lr=options.learning_rate, weight_decay=options.adam_weight_decay
+        )
+        self.net, self.optimizer = self.accelerator.prepare(net, optimizer)
+        self.ema = EMAModel(net.parameters(), decay=options.ema_decay, use_ema_warmup=True)
+        self.ema.to(self.accelerator.device)
+        self.watch = ScoreWatch(
+            higher_is_better, options.lr_plateau_patience, options.lr_plateau_factor, options.early_stopping_patience
+        )
+        self.step = 0
+        self._losses: list[torch.Tensor] = []
+
+    @property
+    def bare_net(self) -> UNet2DModel:
+        """The net itself, without what Accelerate wraps around it."""
+        return self.accelerator.unwrap_model(self.net)
+
+    def resume(self) -> None:
+        """Continue from the checkpoint that the options name; starts the trackers either way."""
+        wanted = self.options.resume_from_checkpoint
+        if wanted:
+            found = complete_checkpoints(self.folder) if wanted == "latest" else [Path(wanted)]
+            if found:
+                self._restore(load_checkpoint(found[-1]))
+            elif wanted != "latest":
+                raise CheckpointError(f"{wanted}: not found; expected a checkpoint folder or `latest`.")
+        if self.options.report_to != "none":
+            self.accelerator.init_trackers("tensorboard", config=dict(self.options.__dict__))
+
+    def progress_bar(self) -> tqdm:
+        """One bar over all steps, on the main process alone."""
+        hidden = not self.accelerator.is_main_process
+        return tqdm(total=self.options.max_train_steps, initial=self.step, unit="step", disable=hidden)
+
+    def steps(self, dataset: SliceDataset) -> Iterator[tuple[int, list[Mapping[str, torch.Tensor]]]]:
+        """Yield (step, micro-batches) until the last step or early stopping."""
+        per_step = self.options.gradient_accumulation_steps
+        loader = training_loader(
+            dataset,
+            self.options.train_batch_size,
+            self.options.seed,
+            start=self.step * per_step,
+            stop=self.options.max_train_steps * per_step,
+            rank=self.accelerator.process_index,
+            world_size=self.accelerator.num_processes,
+            workers=self.options.dataloader_num_workers,
+        )
+        batches = iter(loader)
+        while self.step < self.options.max_train_steps and not self.watch.stopped:
+            yield self.step, [next(batches) for _ in range(per_step)]
+
+    def generator(self, step: int, micro_step: int = 0) -> torch.Generator:
+        """All randomness of one micro-batch of this process."""
+        number = step * self.options.gradient_accumulation_steps + micro_step
+        return step_generator(self.options.seed, number, self.accelerator.process_index)
+
+    def accumulate(self, micro_step: int) -> AbstractContextManager:
+        """Gradients are exchanged between processes on the last micro-batch only."""
+        last = micro_step == self.options.gradient_accumulation_steps - 1
+        return nullcontext() if last else self.accelerator.no_sync(self.net)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add one micro-batch's gradient; a loss that is not finite stops the run before it can spoil the weights."""
+        if not loss.isfinite():
+            raise FloatingPointError(
+                f"the loss is {loss.item()} at step {self.step}; expected a finite number. The last checkpoint is "
+                "kept: lower the learning rate or look at the data."
+            )
+        self.accelerator.backward(loss / self.options.gradient_accumulation_steps)
+        self._losses.append(loss.detach())
+
+    def update(self) -> float:
+        """Clip, step the optimiser and the average; returns the step's mean loss over all processes."""
+        self.accelerator.clip_grad_norm_(self.net.parameters(), self.options.max_grad_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.step(self.net.parameters())
+        loss = self.accelerator.reduce(torch.stack(self._losses).mean(), reduction="mean").item()
+        self._losses.clear()
+        self.step += 1
+        if self.step % 10 == 0:
+            self.log({"loss": loss, "learning_rate": self.learning_rate()})
+        return loss
+
+    def learning_rate(self) -> float:
+        """The rate of the coming step: warm-up, then plateau (paper), cosine or constant."""
+        options = self.options
+        rate = options.learning_rate * min(1.0, (self.step + 1) / max(options.lr_warmup_steps, 1))
+        if options.lr_scheduler == "plateau":
+            return rate * self.watch.learning_rate_factor
+        if options.lr_scheduler == "cosine":
+            return rate * (0.5 + 0.5 * math.cos(math.pi * self.step / options.max_train_steps))
+        return rate
+
+    def validates(self) -> bool:
+        """Whether this step ends with a validation."""
+        return self.step % self.options.validation_steps == 0 or self.step == self.options.max_train_steps
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within, the net has the moving average's weights and is in evaluation mode."""
+        self.ema.store(self.net.parameters())
+        self.ema.copy_to(self.net.parameters())
+        self.net.eval()
+        try:
+            yield
+        finally:
+            self.net.train()
+            self.ema.restore(self.net.parameters())
+
+    def judge(self, scores: Mapping[str, float], by: str) -> None:
+        """Log validation scores, keep the averaged weights if `by` is the best so far, move plateau and stopping."""
+        self.log({f"validation/{name}": value for name, value in scores.items()})
+        if self.watch.observe(scores[by]) and self.accelerator.is_main_process:
+            with atomic_write(self.folder / BEST_WEIGHTS) as path:
+                save_file(self._averaged_weights(), path)
+
+    def log(self, values: Mapping[str, float]) -> None:
+        """Write to the trackers and to `log.jsonl`."""
+        self.accelerator.log(dict(values), step=self.step)
+        if self.accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / "log.jsonl").open("a") as file:
+                file.write(json.dumps({"step": self.step, **values}) + "\n")
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint every `checkpointing_steps` and at the end."""
+        due = self.step % self.options.checkpointing_steps == 0 or self.step == self.options.max_train_steps
+        if due and self.accelerator.is_main_process:
+            weights = {"net": self.bare_net.state_dict(), "ema": self._averaged_weights()}
+            state = TrainingState(self.step, weights, self.optimizer.state_dict(), self._progress())
+            save_checkpoint(self.folder, state, self.options.checkpoints_total_limit)
+
+    def finish(self) -> None:
+        """Leave the best averaged weights in the net and close the trackers."""
+        self.accelerator.wait_for_everyone()
+        best = self.folder / BEST_WEIGHTS
+        self.bare_net.load_state_dict(load_file(best) if best.is_file() else self._averaged_weights(), strict=False)
+        self.bare_net.eval()
+        self.accelerator.end_training()
+
+    def _progress(self) -> dict:
+        return {"watch": self.watch.state(), "ema_step": self.ema.optimization_step}
+
+    def _averaged_weights(self) -> dict[str, torch.Tensor]:
+        names = (name for name, _ in self.bare_net.named_parameters())
+        return {name: value.contiguous() for name, value in zip(names, self.ema.shadow_params, strict=True)}
+
+    def _restore(self, state: TrainingState) -> None:
+        self.bare_net.load_state_dict(state.weights["net"])
+        self.optimizer.load_state_dict(state.optimizer)
+        names = [name for name, _ in self.bare_net.named_parameters()]
+        for shadow, name in zip(self.ema.shadow_params, names, strict=True):
+            shadow.copy_(state.weights["ema"][name])
+        self.ema.optimization_step = state.progress["ema_step"]
+        self.watch.restore(state.progress["watch"])
+        self.step = state.step

@@ -1,0 +1,63 @@
+"""Train the segmenter on the channels that the pipeline names, residual included.
+
+    accelerate launch training/train_segmenter.py training/configs/recoseg_small_segmenter.yaml \
+        --pretrained_model_name_or_path runs/synthesizer --train_data_dir DATA --output_dir runs/recoseg_small
+
+DATA is a folder made by `training/cache_residuals.py`, or by `recoseg prepare` for a system without a residual. The
+result is a pipeline folder with the trained segmenter.
+"""
+
+from dataclasses import dataclass
+
+from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.options import TrainingOptions, option, parse_options
+from recoseg_hf.learning.segmentation import SourceMix, segmentation_step_loss, validate_segmentation
+from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
+from recoseg_hf.learning.slices import SliceSettings
+from recoseg_hf.learning.start import load_or_build, tune_process
+from recoseg_hf.learning.training_loop import TrainingRun
+
+
+@dataclass
+class SegmenterOptions(TrainingOptions):
+    """Options of the segmenter's training beside the common ones."""
+
+    measured_share: float = option(0.7, "Share of slices that see the measured residual.")
+    ensemble_share: float = option(0.15, "Share that see the spread over samples in its place.")
+    none_share: float = option(0.15, "Share that see no residual.")
+
+
+def main(options: SegmenterOptions) -> None:
+    """The whole run."""
+    tune_process()
+    pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
+    tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
+    dataset = SliceDataset(tables["train"], pipeline.config.context_slices)
+    validation = SliceDataset(tables["validation"], pipeline.config.context_slices, options.validation_every)
+    augmentation = None if options.no_augmentation else AugmentationSettings()
+    sources = SourceMix(options.measured_share, options.ensemble_share, options.none_share)
+
+    run = TrainingRun(options, pipeline.segmenter, higher_is_better=True)
+    run.resume()
+    bar = run.progress_bar()
+    for step, batches in run.steps(dataset):
+        for micro_step, batch in enumerate(batches):
+            with run.accumulate(micro_step):
+                generator = run.generator(step, micro_step)
+                run.backward(segmentation_step_loss(run.net, pipeline, batch, generator, augmentation, sources))
+        bar.set_postfix(loss=f"{run.update():.4f}")
+        bar.update()
+        if run.validates():
+            with run.averaged():
+                scores = validate_segmentation(pipeline, validation, options.train_batch_size)
+            run.judge(scores, by="dice_wt")
+        run.save_if_due()
+
+    run.finish()
+    pipeline.segmenter = run.bare_net
+    if run.accelerator.is_main_process:
+        pipeline.save_pretrained(options.output_dir)
+
+
+if __name__ == "__main__":
+    main(parse_options(SegmenterOptions))

@@ -1,0 +1,64 @@
+"""Train the synthesizer: a conditional DDPM that draws T1ce from FLAIR, T1 and T2.
+
+    accelerate launch training/train_synthesizer.py training/configs/recoseg_small_synthesizer.yaml \
+        --train_data_dir DATA --output_dir runs/synthesizer
+
+DATA is a folder made by `recoseg prepare` or a BraTS-style folder. The result is a pipeline folder with the trained
+synthesizer; the segmenter in it is as it was.
+"""
+
+from dataclasses import dataclass
+
+from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.options import TrainingOptions, option, parse_options
+from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
+from recoseg_hf.learning.slices import SliceSettings
+from recoseg_hf.learning.start import load_or_build, tune_process
+from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
+from recoseg_hf.learning.training_loop import TrainingRun
+
+
+@dataclass
+class SynthesizerOptions(TrainingOptions):
+    """Options of the synthesizer's training beside the common ones."""
+
+    reconstruction_loss: str = option("weighted", "L_recon: weighted (by alpha_bar), paper (literal) or none.")
+    num_inference_steps: int = option(0, "Denoising steps of the validation; 0 takes the pipeline's default.")
+
+
+def main(options: SynthesizerOptions) -> None:
+    """The whole run."""
+    tune_process()
+    pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
+    tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
+    dataset = SliceDataset(tables["train"])
+    validation = SliceDataset(tables["validation"], every=options.validation_every)
+    augmentation = None if options.no_augmentation else AugmentationSettings()
+    inference_steps = options.num_inference_steps or pipeline.config.num_inference_steps
+
+    run = TrainingRun(options, pipeline.synthesizer, higher_is_better=True)
+    run.resume()
+    bar = run.progress_bar()
+    for step, batches in run.steps(dataset):
+        for micro_step, batch in enumerate(batches):
+            with run.accumulate(micro_step):
+                generator = run.generator(step, micro_step)
+                run.backward(
+                    synthesis_loss(run.net, pipeline, batch, generator, augmentation, options.reconstruction_loss)
+                )
+        bar.set_postfix(loss=f"{run.update():.4f}")
+        bar.update()
+        if run.validates():
+            with run.averaged():
+                scores = validate_synthesis(pipeline, validation, inference_steps, options.train_batch_size)
+            run.judge(scores, by="psnr")
+        run.save_if_due()
+
+    run.finish()
+    pipeline.synthesizer = run.bare_net
+    if run.accelerator.is_main_process:
+        pipeline.save_pretrained(options.output_dir)
+
+
+if __name__ == "__main__":
+    main(parse_options(SynthesizerOptions))
