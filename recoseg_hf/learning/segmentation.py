@@ -71,17 +71,21 @@ def guided_images(
     images = {name: batch[name] for name in ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce") if name in batch}
     if "residual" not in pipeline.channels:
         return images
-    clip = pipeline.config.residual_clip
-    maps = {
-        "measured": ((batch["synthetic_t1ce"] - batch["t1ce"]).abs() * batch["brain"], batch["residual_max"]),
-        "ensemble": (batch["spread"], batch["spread_max"]),
-    }
     residual = torch.zeros_like(batch["t1ce"])
-    for name, (values, highest) in maps.items():
-        limit = highest.clamp(max=clip).clamp_min(1e-6).view(-1, 1, 1, 1, 1)
-        chosen = (labels == RESIDUAL_SOURCES.index(name)).view(-1, 1, 1, 1, 1)
-        residual = torch.where(chosen, values.clamp(max=clip) / limit, residual)
+    for label in labels.unique().tolist():
+        if RESIDUAL_SOURCES[label] != "none":
+            chosen = (labels == label).view(-1, 1, 1, 1, 1)
+            calibrated = _calibrated(batch, RESIDUAL_SOURCES[label], pipeline.config.residual_clip)
+            residual = torch.where(chosen, calibrated, residual)
     return images | {"residual": residual}
+
+
+def _calibrated(batch: Mapping[str, torch.Tensor], source: str, clip: float) -> torch.Tensor:
+    if source == "measured":
+        values, highest = (batch["synthetic_t1ce"] - batch["t1ce"]).abs() * batch["brain"], batch["residual_max"]
+    else:
+        values, highest = batch["spread"], batch["spread_max"]
+    return values.clamp(max=clip) / highest.clamp(1e-6, clip).view(-1, 1, 1, 1, 1)
 
 
 def segmenter_inputs(pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tensor]) -> torch.Tensor:
