@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "recoseg_hf"
 FLOORS = {
     "errors": 0,
     "files": 0,
+    "process": 0,
     "pipeline": 1,
     "imaging": 2,
     "inference": 3,

@@ -19,7 +19,8 @@ from recoseg_hf.learning.options import option, parse_options
 from recoseg_hf.learning.residual_cache import cache_split
 from recoseg_hf.learning.slice_batches import open_slices
 from recoseg_hf.learning.slices import MANIFEST, SliceSettings, read_manifest
-from recoseg_hf.learning.start import load_or_build, tune_process
+from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.process import tune_process
 
 
 @dataclass

@@ -14,8 +14,9 @@ from recoseg_hf.learning.options import TrainingOptions, option, parse_options
 from recoseg_hf.learning.segmentation import SourceMix, segmentation_step_loss, validate_segmentation
 from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.start import load_or_build, tune_process
+from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.training_loop import TrainingRun
+from recoseg_hf.process import tune_process
 
 
 @dataclass

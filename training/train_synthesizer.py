@@ -13,9 +13,10 @@ from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.options import TrainingOptions, option, parse_options
 from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.start import load_or_build, tune_process
+from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
 from recoseg_hf.learning.training_loop import TrainingRun
+from recoseg_hf.process import tune_process
 
 
 @dataclass

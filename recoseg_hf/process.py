@@ -1,0 +1,20 @@
+"""How a program of ours sets up its process; the library itself never does."""
+
+from __future__ import annotations
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def tune_process() -> None:
+    """Keep freed memory in the process (glibc): large activations otherwise fault in anew at every step.
+
+    Measured at 1.15 to 1.47 times the speed on a CPU. It acts on the whole process, so programs call it, never the
+    library by itself.
+    """
+    import ctypes
+    import platform
+
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
