@@ -13,12 +13,12 @@ from recoseg_hf.imaging.volume import Volume
 EYE = np.eye(4)
 
 
-def masks(seed, predicted=0.4, referenced=0.4, size=6):
-    """A pair of random masks whose last slice is empty in both."""
+def masks(seed, predicted=0.4, referenced=0.4, size=6, scored=3):
+    """A pair of random masks of four slices, empty in both from `scored` on."""
     generator = np.random.default_rng(seed)
     pair = [generator.random((size, size, 4)) < density for density in (predicted, referenced)]
     for mask in pair:
-        mask[..., 3] = False
+        mask[..., scored:] = False
     return pair
 
 
@@ -82,13 +82,13 @@ def test_pooled_scores_are_those_of_all_voxels_together():
 
 def test_slice_scores_are_a_mean_over_the_slices_of_all_subjects():
     expected = []
-    for prediction, reference in (masks(0), masks(1, predicted=0.8, size=20)):
-        for k in range(3):
+    for prediction, reference, scored in ((*masks(0), 3), (*masks(1, predicted=0.9, scored=1), 1)):
+        for k in range(scored):
             both = np.count_nonzero(prediction[..., k] & reference[..., k])
             expected.append(2 * both / (prediction[..., k].sum() + reference[..., k].sum()))
-    result = aggregate([record(0), record(1, predicted=0.8, size=20), record(4, predicted=0.0, referenced=0.0)])
+    result = aggregate([record(0), record(1, predicted=0.9, scored=1), record(4, predicted=0.0, referenced=0.0)])
     assert result["slice"]["dice"]["value"] == pytest.approx(np.mean(expected))
-    assert (result["slice"]["n_slices"], result["slice"]["n_slices_both_empty"]) == (6, 6)
+    assert (result["slice"]["n_slices"], result["slice"]["n_slices_both_empty"]) == (4, 8)
     assert (result["slice"]["dice"]["n"], result["slice"]["dice"]["n_undefined"]) == (2, 1)
 
 

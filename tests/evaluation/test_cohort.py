@@ -157,6 +157,12 @@ class TestWhoIsEvaluated:
         result = evaluate_masks(predictions, references, allow_missing=True)
         assert (result["n"], result["unlabelled"], result["unmatched"]) == (1, ["sub-02"], [])
 
+    def test_a_case_without_segmentation_needs_no_prediction(self, predictions, references):
+        (references / "sub-02/sub-02_seg.nii.gz").unlink()
+        (predictions / "sub-02_mask.nii.gz").unlink()
+        result = evaluate_masks(predictions, references, allow_missing=True)
+        assert (result["unlabelled"], result["missing"]) == (["sub-02"], [])
+
     def test_predictions_without_reference_are_listed(self, predictions, references):
         save(predictions / "other/sub-99_mask.nii.gz", labels())
         assert evaluate_masks(predictions, references)["unmatched"] == ["sub-99"]
@@ -186,6 +192,15 @@ class TestLayouts:
         for subject in ("sub-01", "sub-02"):
             save(tmp_path / f"flat/{subject}_seg.nii.gz", labels())
         assert list(by_subject(evaluate_masks(predictions, tmp_path / "flat"))) == ["sub-01", "sub-02"]
+
+    def test_all_subjects_in_one_folder_keep_their_own_t1ce(self, tmp_path, predictions):
+        for seed, subject in enumerate(("sub-01", "sub-02")):
+            save(tmp_path / f"flat/{subject}_seg.nii.gz", labels())
+            save(tmp_path / f"flat/{subject}_t1ce.nii.gz", intensities(seed=seed))
+        save(predictions / "sub-02_desc-synth_t1ce.nii.gz", intensities(seed=1))
+        result = by_subject(evaluate_masks(predictions, tmp_path / "flat"))
+        assert result["sub-02"]["synthesis"]["ssim"] == 1
+        assert result["sub-01"]["synthesis"] is None
 
     def test_nested_download_with_hyphens(self, tmp_path):
         save(tmp_path / "data/TRAIN/BraTS-GLI-00000-000/BraTS-GLI-00000-000-seg.nii.gz", labels(values=(1, 2, 3)))
