@@ -3,7 +3,6 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
-from diffusers.utils import BaseOutput
 
+from .checks import check_counts, check_images, check_nets, check_scheduler, check_settings
 from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
 from .denoising import clamp_clean, slice_generators, slice_noise
+from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 
@@ -25,30 +25,6 @@ ENSEMBLE_SAMPLES = 4
 ENSEMBLE_MIN_STEPS = 4
 
 Slices = np.ndarray | torch.Tensor
-
-
-@dataclass
-class ReCoSegPipelineOutput(BaseOutput):
-    """Results on the grid of the slices that were given, as numpy arrays (N, H, W).
-
-    Attributes:
-        mask: uint8, 1 where the whole tumour's probability exceeds the threshold.
-        probability: float32 in [0, 1], of the first region the model knows (whole tumour).
-        t1ce: float32, synthetic T1ce in the source's intensity units (those of T1 where no T1ce was given), zero
-            outside the brain; None for a model without a synthesizer.
-        residual: float32 in [0, 1], the calibrated map that the segmenter saw; None if it saw none.
-        uncertainty: float32, standard deviation over the samples in source units; None for a single sample.
-        residual_source: `measured`, `ensemble` or `none`.
-        region_probabilities: float32 in [0, 1] for each of the model's regions (`wt`, and `tc`, `et` if it has them).
-    """
-
-    mask: np.ndarray
-    probability: np.ndarray
-    t1ce: np.ndarray | None = None
-    residual: np.ndarray | None = None
-    uncertainty: np.ndarray | None = None
-    residual_source: str = "measured"
-    region_probabilities: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class ReCoSegPipeline(DiffusionPipeline):
@@ -63,6 +39,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         image_size: side of the nets' grid in pixels.
         field_of_view: side of the square window around the brain in mm.
         lower_percentile, upper_percentile: clipping limits of each modality over the brain, 0 to 100.
+        normalization: `zscore` (paper) or `robust`, see `IntensityScale.measure`.
         segmenter_inputs: comma-separated channels out of `SEGMENTER_CHANNELS`.
         regions: comma-separated output channels out of `REGIONS`; the first must be `wt`.
         mask_threshold: tau on the probability.
@@ -71,6 +48,9 @@ class ReCoSegPipeline(DiffusionPipeline):
         pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
         context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
         flip_average: average the segmenter over the slice and its left-right mirror image.
+
+    Raises:
+        ValueError: if a setting is out of its range, or the nets do not fit the settings.
     """
 
     model_cpu_offload_seq = "synthesizer->segmenter"
@@ -85,6 +65,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         field_of_view: int = 240,
         lower_percentile: float = 1.0,
         upper_percentile: float = 99.0,
+        normalization: str = "zscore",
         segmenter_inputs: str = "flair,t1,t2,residual",
         regions: str = "wt",
         mask_threshold: float = 0.3,
@@ -101,6 +82,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             field_of_view=field_of_view,
             lower_percentile=lower_percentile,
             upper_percentile=upper_percentile,
+            normalization=normalization,
             segmenter_inputs=segmenter_inputs,
             regions=regions,
             mask_threshold=mask_threshold,
@@ -112,7 +94,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
-        self._check_components()
+        check_settings(self.config, [net for net in (synthesizer, segmenter) if net is not None])
+        check_nets(self.config, synthesizer, segmenter, self.channels, self.region_names)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path | None = None, **kwargs) -> "ReCoSegPipeline":
@@ -141,6 +124,10 @@ class ReCoSegPipeline(DiffusionPipeline):
         Args:
             folder: holds `model_index.json` and a folder with a configuration for each component.
             seed: of the weights; the global random state stays as it was.
+
+        Raises:
+            FileNotFoundError: if the folder holds no `model_index.json`.
+            ValueError: if the nets do not fit the settings.
         """
         index = json.loads((Path(folder) / cls.config_name).read_text())
         settings = {key: value for key, value in index.items() if not key.startswith("_")}
@@ -150,23 +137,6 @@ class ReCoSegPipeline(DiffusionPipeline):
                 if isinstance(value, list):
                     settings[name] = _build_component(value[1], Path(folder) / name)
         return cls(**settings)
-
-    def _check_components(self) -> None:
-        fold = self.config.pixel_unshuffle**2
-        if self.region_names[0] != "wt":
-            raise ValueError(f"regions={self.config.regions!r}; the mask is made from wt, which must come first.")
-        if self.synthesizer is None and {"residual", "synthetic_t1ce"} & set(self.channels):
-            raise ValueError(f"segmenter_inputs={self.config.segmenter_inputs!r} needs a synthesizer; found None.")
-        channels = fold * len(self.channels) * (2 * self.config.context_slices + 1)
-        expected = {"segmenter": (channels, fold * len(self.region_names)), "synthesizer": (fold * 4, fold)}
-        for name, shape in expected.items():
-            net = getattr(self, name)
-            found = shape if net is None else (net.config.in_channels, net.config.out_channels)
-            if found != shape:
-                raise ValueError(
-                    f"{name} has {found[0]} input and {found[1]} output channels; the pipeline's settings need "
-                    f"{shape[0]} and {shape[1]}."
-                )
 
     @torch.no_grad()
     def __call__(
@@ -190,7 +160,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             flair, t1, t2, t1ce: (N, H, W), all axial slices of one volume from the lowest to the highest, raw
                 intensities, pixels of 1 mm, zero outside the brain; H runs left-right. Statistics are taken over the
                 whole stack.
-            num_inference_steps: denoising steps; None takes the model's default.
+            num_inference_steps: denoising steps; None takes the model's default, for `ensemble` at least 4.
             generator: gives the seed of all noise; None draws a fresh one.
             num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
             mask_threshold: tau in (0, 1); None takes the model's default.
@@ -205,9 +175,11 @@ class ReCoSegPipeline(DiffusionPipeline):
             ValueError: for shapes that differ, values that are not finite, constant images, or a T1ce that the
                 model needs and that is neither given nor waived.
         """
-        images = self._check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
+        images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
         source = self._resolve_source(residual_source, "t1ce" in images)
-        steps, samples, threshold = self._resolve_counts(source, num_inference_steps, num_samples, mask_threshold)
+        steps, samples = self._resolve_counts(source, num_inference_steps, num_samples)
+        threshold = self.config.mask_threshold if mask_threshold is None else mask_threshold
+        check_counts(steps, samples, threshold, slice_batch_size, self.scheduler.config.num_train_timesteps)
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device if generator else None))
         stack = self.preprocess(images)
         draws = None
@@ -222,25 +194,21 @@ class ReCoSegPipeline(DiffusionPipeline):
         """Bring one volume, float32 (N, H, W) by modality, to the nets' grid; training data is made by this too."""
         config = self.config
         return prepare_stack(
-            images, config.image_size, config.field_of_view, config.lower_percentile, config.upper_percentile
+            images,
+            config.image_size,
+            config.field_of_view,
+            config.lower_percentile,
+            config.upper_percentile,
+            config.normalization,
         )
-
-    @staticmethod
-    def _check_images(images: Mapping[str, Slices | None]) -> dict[str, torch.Tensor]:
-        given = {name: torch.as_tensor(image).float().cpu() for name, image in images.items() if image is not None}
-        shape = given["flair"].shape
-        for name, image in given.items():
-            if image.ndim != 3 or image.shape != shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(image.shape)}; expected (N, H, W) as FLAIR, which has {tuple(shape)}."
-                )
-            if not image.isfinite().all():
-                raise ValueError(f"{name} has {int((~image.isfinite()).sum())} values that are NaN or infinite.")
-        return given
 
     def _resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
         if residual_source not in (None, *RESIDUAL_SOURCES):
             raise ValueError(f"residual_source={residual_source!r}; expected one of {', '.join(RESIDUAL_SOURCES)}.")
+        compares = self.synthesizer is not None or "static_residual" in self.channels
+        possible = {"measured": compares, "ensemble": self.synthesizer is not None}
+        if not possible.get(residual_source, True):
+            raise ValueError(f"residual_source={residual_source!r} needs a synthesizer; expected 'none' or None here.")
         needs = {"t1ce", "static_residual"} & set(self.channels)
         if residual_source in (None, "measured"):
             needs |= {"residual"} & set(self.channels)
@@ -249,35 +217,24 @@ class ReCoSegPipeline(DiffusionPipeline):
                 f"no T1ce was given and this model needs it for {', '.join(sorted(needs)) or 'the residual'}. Give "
                 "t1ce, or choose residual_source='ensemble' or 'none' where only the residual needs it."
             )
-        if residual_source == "ensemble" and self.synthesizer is None:
-            raise ValueError("residual_source='ensemble' needs a synthesizer; this model has none.")
-        return residual_source or ("measured" if has_t1ce else "none")
+        return residual_source or ("measured" if has_t1ce and compares else "none")
 
-    def _resolve_counts(
-        self, source: str, steps: int | None, samples: int | None, threshold: float | None
-    ) -> tuple[int, int, float]:
-        ensemble = source == "ensemble"
-        steps = self.config.num_inference_steps if steps is None else steps
-        if samples is None:
-            samples = ENSEMBLE_SAMPLES if ensemble else 1
-        threshold = self.config.mask_threshold if threshold is None else threshold
-        longest = self.scheduler.config.num_train_timesteps
-        if not 1 <= steps <= longest:
-            raise ValueError(f"num_inference_steps={steps}; expected 1 to {longest}.")
-        if samples < 1 or not 0 < threshold < 1:
-            raise ValueError(f"num_samples={samples}, mask_threshold={threshold}; expected >= 1 and within (0, 1).")
-        if ensemble and (samples < 2 or steps < ENSEMBLE_MIN_STEPS):
+    def _resolve_counts(self, source: str, steps: int | None, samples: int | None) -> tuple[int, int]:
+        least_steps, usual_samples = (ENSEMBLE_MIN_STEPS, ENSEMBLE_SAMPLES) if source == "ensemble" else (1, 1)
+        steps = max(self.config.num_inference_steps, least_steps) if steps is None else steps
+        samples = usual_samples if samples is None else samples
+        if source == "ensemble" and (samples < 2 or steps < least_steps):
             raise ValueError(
                 f"residual_source='ensemble' with num_samples={samples} and num_inference_steps={steps}; expected at "
-                f"least 2 and {ENSEMBLE_MIN_STEPS}: fewer have no spread."
+                f"least 2 and {least_steps}: fewer have no spread."
             )
-        return steps, samples, threshold
+        return steps, samples
 
     def _synthesize(
         self, stack: PreparedStack, steps: int, samples: int, seed: int, batch_size: int, callback: Callable | None
     ) -> torch.Tensor:
         """Draw T1ce for every slice that holds brain: float32 (K, N, 1, S, S) in [0, 1]."""
-        positions = stack.brain.flatten(1).any(dim=1).nonzero().flatten()
+        positions = stack.filled_slices()
         draws = torch.zeros(samples, *stack.brain.shape)
         total, done = samples * len(positions) * steps, 0
         with self.progress_bar(total=total) as bar:
@@ -312,8 +269,12 @@ class ReCoSegPipeline(DiffusionPipeline):
 
         Returns:
             The synthetic T1ce, float32 (B, 1, S, S) in [0, 1], on the CPU.
+
+        Raises:
+            ValueError: if the scheduler's prediction type is unknown, or is epsilon at zero SNR.
         """
         device, scheduler = self._execution_device, self.scheduler
+        check_scheduler(scheduler.config)
         scheduler.set_timesteps(steps, device=device)
         folded = self._fold(conditions.to(device))
         noisy = self._fold(slice_noise(generators, self.config.image_size).to(device)) * scheduler.init_noise_sigma
@@ -348,16 +309,16 @@ class ReCoSegPipeline(DiffusionPipeline):
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
         synthetic = None if draws is None else draws.mean(dim=0)
         planes = named_planes(stack.conditions, stack.t1, stack.brain, stack.t1ce, synthetic, residual)
-        inputs = torch.cat([planes[name] for name in self.channels], dim=1)
-        positions = stack.brain.flatten(1).any(dim=1).nonzero().flatten()
-        probabilities = torch.zeros(len(inputs), len(self.region_names), *inputs.shape[2:])
-        for batch in positions.split(batch_size):
+        positions = stack.filled_slices()
+        inputs = torch.cat([planes[name] for name in self.channels], dim=1)[positions]
+        probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
+        for batch in torch.arange(len(positions)).split(batch_size):
             seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
             probability = self.segment_slices(seen, source)
             if self.config.flip_average:
                 mirrored = self.segment_slices(seen.flip(-2), source)
                 probability = (probability + mirrored.flip(-2)) / 2
-            probabilities[batch] = probability.cpu()
+            probabilities[positions[batch]] = probability.cpu()
         return probabilities
 
     def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
@@ -388,7 +349,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             probability=regions["wt"],
             t1ce=None if draws is None else to_source(scale.from_unit(draws.mean(dim=0))),
             residual=None if residual is None else to_source(residual),
-            uncertainty=to_source(sample_spread(draws, stack.brain) * (scale.high - scale.low)) if spread else None,
+            uncertainty=to_source(sample_spread(draws, stack.brain) * (scale.bright - scale.dark)) if spread else None,
             residual_source=source,
             region_probabilities=regions,
         )
@@ -404,7 +365,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         return F.pixel_shuffle(images, self.config.pixel_unshuffle)
 
 
-def _build_component(class_name: str, folder: Path) -> Any:
+def _build_component(class_name: str | None, folder: Path) -> Any:
     if class_name is None:
         return None
     component = getattr(diffusers, class_name)

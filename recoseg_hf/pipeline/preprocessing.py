@@ -11,49 +11,74 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+NORMALIZATIONS = ("zscore", "robust")
+ROBUST_WINDOW = (-3.0, 6.0)
+QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard deviations
+
 
 @dataclass(frozen=True)
 class IntensityScale:
-    """One modality's clipping limits and, after clipping, its mean and deviation in the brain; source units."""
+    """One modality's intensities in the brain, in source units.
+
+    Attributes:
+        low, high: clipping limits.
+        center, deviation: what standardising subtracts and divides by.
+        dark, bright: what 0 and 1 stand for where an image lies in [0, 1].
+    """
 
     low: float
     high: float
-    mean: float
-    std: float
+    center: float
+    deviation: float
+    dark: float
+    bright: float
 
     @classmethod
-    def measure(cls, stack: torch.Tensor, brain: torch.Tensor, lower: float, upper: float) -> "IntensityScale":
-        """Take the percentiles `lower` and `upper` (0 to 100) of `stack` over `brain`, both (N, H, W).
+    def measure(
+        cls, stack: torch.Tensor, brain: torch.Tensor, lower: float, upper: float, normalization: str = "zscore"
+    ) -> "IntensityScale":
+        """Measure `stack` over `brain`, both (N, H, W).
+
+        Args:
+            lower, upper: percentiles of the clipping limits, 0 to 100.
+            normalization: `zscore` (paper): mean and standard deviation after clipping, [0, 1] between the limits.
+                `robust`: median and interquartile range, which a large tumour hardly moves, and [0, 1] from 3
+                deviations below the median to 6 above, so that one tissue has one value in every scan.
 
         Raises:
-            ValueError: if the brain is empty or has one intensity only.
+            ValueError: if the brain is empty or has one intensity only, or the normalization is unknown.
         """
         values = stack[brain].numpy()
         if values.size == 0:
             raise ValueError("no voxel differs from zero; expected a skull-stripped brain on a zero background.")
-        low, high = np.percentile(values, [lower, upper])
+        low, first, median, third, high = np.percentile(values, [lower, 25, 50, 75, upper]).tolist()
         if not high > low:
             raise ValueError(f"intensities are constant ({low:g}) between percentiles {lower:g} and {upper:g}.")
+        if normalization == "robust":
+            deviation = max(third - first, (high - low) / 100) / QUARTILES_PER_DEVIATION
+            dark, bright = (median + distance * deviation for distance in ROBUST_WINDOW)
+            return cls(low, high, median, deviation, dark, bright)
+        if normalization != "zscore":
+            raise ValueError(f"normalization={normalization!r}; expected one of {', '.join(NORMALIZATIONS)}.")
         clipped = np.clip(values, low, high)
-        return cls(
-            float(low), float(high), float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
-        )
+        mean, deviation = clipped.mean(dtype=np.float64), clipped.std(dtype=np.float64)
+        return cls(low, high, float(mean), float(deviation), low, high)
 
     def clip(self, stack: torch.Tensor, brain: torch.Tensor) -> torch.Tensor:
         """Clip to [low, high]; everything outside the brain becomes `low`, whatever the source wrote there."""
         return torch.where(brain, stack.clamp(self.low, self.high), self.low)
 
     def standardize(self, clipped: torch.Tensor) -> torch.Tensor:
-        """Source units to zero mean and unit variance in the brain."""
-        return (clipped - self.mean) / self.std
+        """Source units to deviations from the centre."""
+        return (clipped - self.center) / self.deviation
 
-    def to_unit(self, clipped: torch.Tensor) -> torch.Tensor:
+    def to_unit(self, stack: torch.Tensor) -> torch.Tensor:
         """Source units to [0, 1]."""
-        return (clipped - self.low) / (self.high - self.low)
+        return ((stack - self.dark) / (self.bright - self.dark)).clamp(0, 1)
 
     def from_unit(self, unit: torch.Tensor) -> torch.Tensor:
         """[0, 1] to source units."""
-        return unit * (self.high - self.low) + self.low
+        return unit * (self.bright - self.dark) + self.dark
 
 
 @dataclass(frozen=True)
@@ -134,6 +159,10 @@ class PreparedStack:
     grid: ModelGrid
     t1ce_scale: IntensityScale
 
+    def filled_slices(self) -> torch.Tensor:
+        """Positions of the slices that hold brain on the nets' grid, int64, lowest first; only these are computed."""
+        return self.brain.flatten(1).any(dim=1).nonzero().flatten()
+
 
 def prepare_stack(
     images: Mapping[str, torch.Tensor],
@@ -141,6 +170,7 @@ def prepare_stack(
     field_of_view: int,
     lower_percentile: float,
     upper_percentile: float,
+    normalization: str = "zscore",
 ) -> PreparedStack:
     """Clip, normalise and resample one volume (paper, section "Pre-processing": percentiles 1 and 99, z-score).
 
@@ -150,6 +180,7 @@ def prepare_stack(
         image_size: side of the nets' grid in pixels.
         field_of_view: side of the window in mm.
         lower_percentile, upper_percentile: clipping limits, 0 to 100, over the brain.
+        normalization: see `IntensityScale.measure`.
 
     Raises:
         ValueError: naming the modality, if one is constant or empty.
@@ -158,18 +189,21 @@ def prepare_stack(
     scales = {}
     for name, stack in images.items():
         try:
-            scales[name] = IntensityScale.measure(stack, brain, lower_percentile, upper_percentile)
+            scales[name] = IntensityScale.measure(stack, brain, lower_percentile, upper_percentile, normalization)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     grid = ModelGrid.around(brain, field_of_view, image_size)
-    small = {
-        name: grid.to_model(scales[name].clip(stack, brain), background=scales[name].low)
-        for name, stack in images.items()
+    conditions = [
+        scales[name].standardize(grid.to_model(scales[name].clip(images[name], brain), background=scales[name].low))
+        for name in ("flair", "t1", "t2")
+    ]
+    units = {  # zero is the background here, so that the window's edge and the brain's outside look alike
+        name: grid.to_model(scales[name].to_unit(images[name]) * brain) for name in ("t1", "t1ce") if name in images
     }
     return PreparedStack(
-        conditions=torch.cat([scales[name].standardize(small[name]) for name in ("flair", "t1", "t2")], dim=1),
-        t1=scales["t1"].to_unit(small["t1"]),
-        t1ce=scales["t1ce"].to_unit(small["t1ce"]) if "t1ce" in small else None,
+        conditions=torch.cat(conditions, dim=1),
+        t1=units["t1"],
+        t1ce=units.get("t1ce"),
         brain=grid.to_model(brain) > 0.5,
         source_brain=brain,
         grid=grid,
@@ -181,7 +215,8 @@ def with_context(stack: torch.Tensor, positions: torch.Tensor, context_slices: i
     """Put each slice's neighbours beside it as channels; past the first and last slice the edge slice is repeated.
 
     Args:
-        stack: (N, C, S, S), a whole volume.
+        stack: (N, C, S, S), the slices of a volume that hold brain, in order; so the empty slices around a brain
+            change nothing, and inference sees what training saw.
         positions: int64 (B,), which slices to return.
         context_slices: neighbours on each side; 0 returns the slices as they are.
 

@@ -1,0 +1,128 @@
+"""What the pipeline refuses before it computes anything (a leaf: imports torch and numpy alone).
+
+Messages read `found; expected what. remedy`, and start with the modality where one is at fault.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
+    """Compare the pipeline's settings with their ranges, and its grid with what the nets can halve.
+
+    Args:
+        config: of the pipeline.
+        nets: those that there are, with their `config`.
+
+    Raises:
+        ValueError: naming the settings that are out of range, or the size to use.
+    """
+    fine = {
+        "lower_percentile": 0 <= config["lower_percentile"] < config["upper_percentile"],
+        "upper_percentile": config["upper_percentile"] <= 100,
+        "mask_threshold": 0 < config["mask_threshold"] < 1,
+        "residual_clip": 0 < config["residual_clip"] <= 1,
+    }
+    wrong = ", ".join(f"{name}={config[name]}" for name, holds in fine.items() if not holds)
+    if wrong:
+        raise ValueError(
+            f"{wrong}; expected 0 <= lower_percentile < upper_percentile <= 100, mask_threshold within (0, 1) and "
+            "residual_clip within (0, 1]."
+        )
+    size, fold = config["image_size"], config["pixel_unshuffle"]
+    halvings = max(len(net.config.get("block_out_channels", [0])) for net in nets) - 1
+    multiple = fold * 2**halvings
+    if size % multiple:
+        raise ValueError(
+            f"image_size={size} cannot be folded by {fold} and halved {halvings} times; expected a multiple of "
+            f"{multiple}, such as {-(-size // multiple) * multiple}."
+        )
+
+
+def check_nets(
+    config: Mapping[str, Any], synthesizer: Any | None, segmenter: Any, channels: Sequence[str], regions: Sequence[str]
+) -> None:
+    """Compare the nets' channels with what the settings make of them.
+
+    Args:
+        config: of the pipeline.
+        synthesizer, segmenter: nets with their `config`.
+        channels: the names in `segmenter_inputs`.
+        regions: the names in `regions`.
+
+    Raises:
+        ValueError: naming the net and both channel counts, or the setting that asks for what is not there.
+    """
+    if regions[0] != "wt":
+        raise ValueError(f"regions={config['regions']!r}; expected wt first, from which the mask is made.")
+    if synthesizer is None and {"residual", "synthetic_t1ce"} & set(channels):
+        raise ValueError(f"segmenter_inputs={config['segmenter_inputs']!r} without a synthesizer; expected one.")
+    fold = config["pixel_unshuffle"] ** 2
+    seen = fold * len(channels) * (2 * config["context_slices"] + 1)
+    expected = {"segmenter": (segmenter, seen, fold * len(regions)), "synthesizer": (synthesizer, fold * 4, fold)}
+    for name, (net, inputs, outputs) in expected.items():
+        if net is not None and (net.config.in_channels, net.config.out_channels) != (inputs, outputs):
+            raise ValueError(
+                f"{name} has {net.config.in_channels} input and {net.config.out_channels} output channels; expected "
+                f"{inputs} and {outputs} for these settings."
+            )
+
+
+def check_scheduler(config: Mapping[str, Any]) -> None:
+    """Refuse noise levels at which the net's output does not tell x_0.
+
+    Raises:
+        ValueError: for epsilon at zero SNR, where x_0 = 0 / 0.
+    """
+    if config["prediction_type"] == "epsilon" and config.get("rescale_betas_zero_snr"):
+        raise ValueError(
+            "prediction_type='epsilon' with rescale_betas_zero_snr, where pure noise says nothing of x0; expected "
+            "v_prediction or sample."
+        )
+
+
+def check_counts(steps: int, samples: int, threshold: float, batch_size: int, longest: int) -> None:
+    """Compare the numbers of one call with their ranges; `longest` is the scheduler's number of training steps.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if not 1 <= steps <= longest:
+        raise ValueError(f"num_inference_steps={steps}; expected 1 to {longest}.")
+    if samples < 1:
+        raise ValueError(f"num_samples={samples}; expected 1 or more.")
+    if not 0 < threshold < 1:
+        raise ValueError(f"mask_threshold={threshold}; expected a number between 0 and 1.")
+    if batch_size < 1:
+        raise ValueError(f"slice_batch_size={batch_size}; expected 1 or more.")
+
+
+def check_images(images: Mapping[str, np.ndarray | torch.Tensor | None]) -> dict[str, torch.Tensor]:
+    """Take what was given as float32 on the CPU, leaving out what is None.
+
+    Args:
+        images: (N, H, W) of any real type, by modality; `flair` is there and sets the shape.
+
+    Raises:
+        ValueError: naming the modality, for another shape or values that are not finite.
+    """
+    given = {name: _as_float(image) for name, image in images.items() if image is not None}
+    shape = tuple(given["flair"].shape)
+    if len(shape) != 3:
+        raise ValueError(f"flair: its shape is {shape}; expected (N, H, W), the axial slices of one volume.")
+    for name, image in given.items():
+        if tuple(image.shape) != shape:
+            raise ValueError(f"{name}: its shape is {tuple(image.shape)}; expected {shape} as FLAIR has it.")
+        broken = int((~image.isfinite()).sum())
+        if broken:
+            raise ValueError(f"{name}: {broken} values are NaN or infinite; expected finite intensities.")
+    return given
+
+
+def _as_float(image: np.ndarray | torch.Tensor) -> torch.Tensor:
+    if isinstance(image, torch.Tensor):
+        return image.detach().float().cpu()
+    return torch.from_numpy(np.array(image, dtype=np.float32, order="C"))  # torch refuses flipped or big-endian arrays
