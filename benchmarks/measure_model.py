@@ -1,0 +1,192 @@
+"""Measure a model on the validation subjects of a labelled BraTS-style folder: full volumes on their native grid.
+
+    python benchmarks/measure_model.py accuracy   --data BRATS --output benchmarks/results/accuracy.json
+    python benchmarks/measure_model.py thresholds --data BRATS --output benchmarks/results/thresholds.json
+    python benchmarks/measure_model.py steps      --data BRATS --output benchmarks/results/steps.json
+    python benchmarks/measure_model.py residual   --data BRATS --output benchmarks/results/residual.json
+
+BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
+hold numbers alone: no subject's name leaves the script.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
+from recoseg_hf.files import write_json
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.volume import Volume
+from recoseg_hf.inference import Prediction, predict_case
+from recoseg_hf.learning.slices import read_split
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.process import tune_process
+
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+STEPS = (1, 2, 4, 10)
+SPREAD_SAMPLES = 4
+
+
+class ZeroedResidual(ReCoSegPipeline):
+    """The segmenter is told of a measured residual and shown zeros."""
+
+    def _residual(self, stack, draws, source):
+        return torch.zeros_like(super()._residual(stack, draws, source))
+
+
+class ShuffledResidual(ReCoSegPipeline):
+    """The segmenter is shown the residual of another slice of the same volume."""
+
+    def _residual(self, stack, draws, source):
+        residual = super()._residual(stack, draws, source)
+        held = stack.brain.flatten(1).any(dim=1).nonzero().flatten()
+        order = torch.randperm(len(held), generator=torch.Generator().manual_seed(0))
+        residual[held] = residual[held[order]]
+        return residual
+
+
+@dataclass
+class Measured:
+    """One subject under one setting."""
+
+    prediction: Prediction
+    record: dict
+    seconds: float
+
+
+def validation_cases(data: Path, part: str) -> Iterator[Case]:
+    """The subjects of one part of the split, read one after another."""
+    for folder in read_split(data / "splits.json", data)[part]:
+        yield Case.from_folder(folder)
+
+
+def measure(pipeline: ReCoSegPipeline, case: Case, **options) -> Measured:
+    """Predict one subject and compare it with its references."""
+    start = time.perf_counter()
+    prediction = predict_case(pipeline, case, **options)
+    seconds = time.perf_counter() - start
+    record = compare_case(prediction.mask, case.seg)
+    if prediction.t1ce is not None:
+        record["synthesis"] = compare_synthesis(case.t1ce, prediction.t1ce)
+    return Measured(prediction, record, seconds)
+
+
+def summary(results: list[Measured]) -> dict:
+    """Numbers of a cohort, without its subjects' records."""
+    total = aggregate([result.record for result in results])
+    del total["subjects"]
+    seconds = [result.seconds for result in results]
+    dices = sorted(round(result.record["dice"], 4) for result in results)
+    return total | {"seconds_per_subject": statistics.median(seconds), "dice_of_each_subject_sorted": dices}
+
+
+def accuracy(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
+    """Default settings; TC and ET too where the model has them."""
+    results = [measure(pipeline, case) for case in cases]
+    return {"default": summary(results)} | _regions(pipeline, cases, results)
+
+
+def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measured]) -> dict:
+    found = {}
+    for region in pipeline.region_names[1:]:
+        records = []
+        for case, result in zip(cases, results, strict=True):
+            mask = result.prediction.region_probabilities[region].data > pipeline.config.mask_threshold
+            records.append(compare_case(Volume(mask.astype(np.uint8), case.flair.affine), case.seg, region))
+        total = aggregate(records)
+        found[region] = {"volume": total["volume"], "outcomes": total["outcomes"], "n": total["n"]}
+    return {"regions": found}
+
+
+def thresholds(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
+    """Whole-tumour Dice against tau, the nets run once per subject."""
+    scores: dict[float, list[float]] = {threshold: [] for threshold in THRESHOLDS}
+    for case in cases:
+        probability = predict_case(pipeline, case).probability.data
+        for threshold in THRESHOLDS:
+            mask = Volume((probability > threshold).astype(np.uint8), case.flair.affine)
+            scores[threshold].append(compare_case(mask, case.seg)["dice"])
+    return {"n": len(cases), "mean_dice": {str(t): statistics.mean(values) for t, values in scores.items()}}
+
+
+def steps(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
+    """PSNR, SSIM, Dice and seconds against denoising steps, and the spread over samples."""
+    found = {}
+    for count in STEPS:
+        single = [measure(pipeline, case, num_inference_steps=count) for case in cases]
+        several = [
+            measure(pipeline, case, num_inference_steps=count, num_samples=SPREAD_SAMPLES).prediction for case in cases
+        ]
+        spreads = [_relative_spread(case, prediction) for case, prediction in zip(cases, several, strict=True)]
+        found[str(count)] = summary(single) | {"spread_over_samples": statistics.mean(spreads)}
+    return {"samples": SPREAD_SAMPLES, "spread_unit": "share of the 99th percentile of the real T1ce", "steps": found}
+
+
+def _relative_spread(case: Case, prediction: Prediction) -> float:
+    brain = case.t1ce.data != 0
+    return float(prediction.uncertainty.data[brain].mean() / np.percentile(case.t1ce.data[brain], 99))
+
+
+def residual(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
+    """What the residual is worth: the same nets with R as measured, zeroed, shuffled, replaced and absent."""
+    parts = pipeline.components | {
+        name: pipeline.config[name] for name in pipeline.config if name in _settings(pipeline)
+    }
+    variants: dict[str, tuple[ReCoSegPipeline, dict]] = {
+        "measured": (pipeline, {}),
+        "measured, zeroed": (ZeroedResidual(**parts), {}),
+        "measured, shuffled between slices": (ShuffledResidual(**parts), {}),
+        "ensemble": (pipeline, {"residual_source": "ensemble", "num_inference_steps": 4}),
+        "none": (pipeline, {"residual_source": "none"}),
+    }
+    found, per_subject = {}, {}
+    for name, (variant, options) in variants.items():
+        variant.set_progress_bar_config(disable=True)
+        results = [measure(variant, case, **options) for case in cases]
+        found[name] = summary(results)
+        per_subject[name] = [result.record["dice"] for result in results]
+    differences = {
+        name: statistics.mean(np.subtract(per_subject["measured"], scores)) for name, scores in per_subject.items()
+    }
+    return {"variants": found, "mean_dice_lost_against_measured": differences}
+
+
+def _settings(pipeline: ReCoSegPipeline) -> set[str]:
+    return {name for name in pipeline.config if not name.startswith("_")} - set(pipeline.components)
+
+
+MEASUREMENTS: dict[str, Callable[[ReCoSegPipeline, list[Case]], dict]] = {
+    "accuracy": accuracy,
+    "thresholds": thresholds,
+    "steps": steps,
+    "residual": residual,
+}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=MEASUREMENTS)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--part", default="validation")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    tune_process()
+    pipeline = ReCoSegPipeline.from_pretrained(options.model)
+    pipeline.set_progress_bar_config(disable=True)
+    result = MEASUREMENTS[options.what](pipeline, list(validation_cases(options.data, options.part)))
+    result["measurement"] = {"what": options.what, "part": options.part, "threads": torch.get_num_threads()}
+    write_json(options.output, result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

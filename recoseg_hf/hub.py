@@ -1,0 +1,150 @@
+"""A model folder as others get it: half-precision safetensors and a card whose every number comes from a JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import atomic_write, shipped_folder
+
+if TYPE_CHECKING:
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+CARD = "README.md"
+TRAINING_RECORD = "training.json"
+
+
+def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
+    """Save a pipeline with float16 weights, safetensors only; it loads as float32 unless a dtype is asked for.
+
+    Args:
+        pipeline: changed to float16 in place.
+        folder: the model's folder; files of other names in it stay.
+    """
+    import torch
+
+    pipeline.to(dtype=torch.float16).save_pretrained(str(folder), safe_serialization=True)
+
+
+def render_card(folder: str | Path, results: str | Path, template: str = "recoseg_small.md.jinja") -> Path:
+    """Write a model's card from its own configuration, its training record and measured results.
+
+    Args:
+        folder: the model's folder, with `training.json`.
+        results: folder with `accuracy.json`, `residual.json` and `steps.json` of `benchmarks/measure_model.py`.
+        template: file in `model_cards/`.
+
+    Returns:
+        The card's path.
+
+    Raises:
+        InputError: if one of the files is missing.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder, results = Path(folder), Path(results)
+    environment = Environment(
+        loader=FileSystemLoader(shipped_folder("model_cards")), undefined=StrictUndefined, keep_trailing_newline=True,
+        autoescape=False,
+    )  # fmt: skip
+    values = _model_values(folder) | _measured_values(results)
+    values["front_matter"] = _front_matter(values["accuracy"])
+    with atomic_write(folder / CARD) as path:
+        path.write_text(environment.get_template(template).render(values), encoding="utf-8")
+    return folder / CARD
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(path, "no such file", "measured values for the card", "Run the measurement first.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _model_values(folder: Path) -> dict[str, Any]:
+    nets = {}
+    for name in ("synthesizer", "segmenter"):
+        nets[name] = _read(folder / name / "config.json") | {"parameters": f"{_parameters(folder / name) / 1e6:.1f}"}
+    return {
+        **nets,
+        "settings": _read(folder / "model_index.json"),
+        "scheduler": _read(folder / "scheduler" / "scheduler_config.json"),
+        "training": _read(folder / TRAINING_RECORD),
+    }
+
+
+def _parameters(folder: Path) -> int:
+    """Number of weights, read from the safetensors headers alone."""
+    from math import prod
+
+    from safetensors import safe_open
+
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, framework="numpy") as weights:
+            total += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return total
+
+
+def _measured_values(results: Path) -> dict[str, Any]:
+    from recoseg_hf.evaluation import summary_rows
+
+    accuracy, residual, steps = (_read(results / f"{name}.json") for name in ("accuracy", "residual", "steps"))
+    regions = [
+        (f"Dice per volume, {name.upper()}", _statistic(region["volume"]["dice"]))
+        for name, region in accuracy["regions"].items()
+    ]
+    seconds = ("Seconds per subject, median", f"{accuracy['default']['seconds_per_subject']:.1f}")
+    return {
+        "accuracy": accuracy["default"],
+        "rows": [*summary_rows(accuracy["default"]), *regions, seconds],
+        "residual_rows": [
+            (name, _statistic(variant["volume"]["dice"])) for name, variant in residual["variants"].items()
+        ],
+        "steps_samples": steps["samples"],
+        "step_rows": [_step_row(count, values) for count, values in steps["steps"].items()],
+    }
+
+
+def _statistic(statistic: Mapping[str, Any]) -> str:
+    low, high = statistic["interval"]
+    return f"{statistic['value']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _step_row(count: str, values: Mapping[str, Any]) -> list[str]:
+    synthesis = values["synthesis"]
+    return [
+        count,
+        f"{synthesis['psnr']['value']:.2f}",
+        f"{synthesis['ssim']['value']:.3f}",
+        f"{values['volume']['dice']['value']:.3f}",
+        f"{values['spread_over_samples']:.3f}",
+        f"{values['seconds_per_subject']:.1f}",
+    ]
+
+
+def _front_matter(accuracy: Mapping[str, Any]) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    dice = EvalResult(
+        task_type="image-segmentation",
+        dataset_type="brats2018",
+        dataset_name=f"BraTS 2018, {accuracy['n']} validation subjects",
+        metric_type="dice",
+        metric_name="whole-tumour Dice per volume",
+        metric_value=round(float(accuracy["volume"]["dice"]["value"]), 4),
+    )
+    data = ModelCardData(
+        license="other",
+        license_name="research-use-only",
+        license_link="LICENSE.md",
+        library_name="diffusers",
+        pipeline_tag="image-segmentation",
+        tags=["medical", "MRI", "brain-tumour", "BraTS", "diffusion", "recoseg"],
+        metrics=["dice"],
+        model_name="recoseg-small",
+        eval_results=[dice],
+    )
+    return data.to_yaml()

@@ -1,0 +1,34 @@
+"""Make a trained run the model that comes with the package: half-precision weights, chosen settings, its record.
+
+    python training/embed_default.py --run runs/recoseg_small --record record.json --mask_threshold 0.4 --num_inference_steps 2
+
+The record says how long and on what the nets were trained; the card is rendered afterwards from it and from measured
+results: `python -c "from recoseg_hf.hub import render_card; render_card('recoseg_hf/pretrained/recoseg-small', 'benchmarks/results')"`.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from recoseg_hf.files import write_json
+from recoseg_hf.hub import TRAINING_RECORD, save_half
+from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
+
+
+def main() -> None:
+    """Load, set, save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", required=True, help="folder that train_segmenter.py wrote")
+    parser.add_argument("--record", type=Path, required=True, help="JSON: machine, subjects, slices, steps, hours")
+    parser.add_argument("--mask_threshold", type=float, required=True)
+    parser.add_argument("--num_inference_steps", type=int, required=True)
+    parser.add_argument("--output", type=Path, default=EMBEDDED_MODEL)
+    options = parser.parse_args()
+    pipeline = ReCoSegPipeline.from_pretrained(options.run)
+    pipeline.register_to_config(mask_threshold=options.mask_threshold, num_inference_steps=options.num_inference_steps)
+    save_half(pipeline, options.output)
+    write_json(options.output / TRAINING_RECORD, json.loads(options.record.read_text()))
+
+
+if __name__ == "__main__":
+    main()
