@@ -61,7 +61,7 @@ def test_numbers_out_of_range_are_refused_by_name(wrong, message):
 
 def test_epsilon_at_zero_snr_is_refused():
     check_scheduler(FEW_STEP)
-    with pytest.raises(ValueError, match="'epsilon' with rescale_betas_zero_snr, .* expected v_prediction or sample"):
+    with pytest.raises(ValueError, match=r"'epsilon' with rescale_betas_zero_snr, .* expected v_prediction or sample"):
         check_scheduler(FEW_STEP | {"prediction_type": "epsilon"})
 
 
