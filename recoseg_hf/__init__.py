@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from recoseg_hf.imaging.case import Case
     from recoseg_hf.imaging.phantom import simulate_case
     from recoseg_hf.imaging.volume import Volume, read_volume, write_volume
-    from recoseg_hf.inference import predict_case, write_prediction
+    from recoseg_hf.inference import load_pipeline, predict_case, write_prediction
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ _HOMES = {
     "ReCoSegPipelineOutput": "recoseg_hf.pipeline.pipeline_recoseg",
     "RecosegError": "recoseg_hf.errors",
     "Volume": "recoseg_hf.imaging.volume",
+    "load_pipeline": "recoseg_hf.inference",
     "predict_case": "recoseg_hf.inference",
     "read_volume": "recoseg_hf.imaging.volume",
     "simulate_case": "recoseg_hf.imaging.phantom",
@@ -42,6 +43,7 @@ __all__ = [
     "RecosegError",
     "Volume",
     "__version__",
+    "load_pipeline",
     "predict_case",
     "read_volume",
     "simulate_case",

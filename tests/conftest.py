@@ -19,3 +19,39 @@ def brats_dir() -> Path:
     if not folder:
         pytest.skip("set RECOSEG_BRATS_DIR to a folder of BraTS cases to run this")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline():
+    """A real pipeline, two nets of 8 and 16 channels with random weights: masks mean nothing, all else is as ever."""
+    import torch
+    from diffusers import DDIMScheduler, UNet2DModel
+
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+    def net(**channels):
+        return UNet2DModel(
+            sample_size=8, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, attention_head_dim=8,
+            down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, **channels,
+        )  # fmt: skip
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        pipeline = ReCoSegPipeline(
+            net(in_channels=16, out_channels=4),
+            DDIMScheduler(
+                prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing"
+            ),
+            net(in_channels=16, out_channels=4, num_class_embeds=3),
+            image_size=16, field_of_view=24, pixel_unshuffle=2, num_inference_steps=2, mask_threshold=0.5,
+        )  # fmt: skip
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_pipeline, tmp_path_factory) -> Path:
+    """Folder with `tiny_pipeline`, saved."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_pipeline.save_pretrained(folder)
+    return folder

@@ -1,0 +1,92 @@
+"""The commands together, and what the process exits with.
+
+0: done. 2: wrong usage. 3: an input cannot be used. 70: a fault of ours. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import recoseg_hf
+from recoseg_hf.cli.demo import demo
+from recoseg_hf.cli.evaluate import evaluate
+from recoseg_hf.cli.predict import predict
+from recoseg_hf.cli.prepare import prepare
+from recoseg_hf.errors import RecosegError
+
+EXIT_BAD_INPUT = 3
+EXIT_INTERRUPTED = 130
+EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+_HOW_TO_REPORT = (
+    "This is a fault of recoseg_hf {version}, not of your data. Run `recoseg --debug {command} ...` again and report "
+    "what it prints, without patient data."
+)
+
+
+class Commands(TyperGroup):
+    """Turns every command's errors into a plain line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            typer.echo("Interrupted.", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except RecosegError as error:
+            _explain(ctx, str(error))
+            raise typer.Exit(EXIT_BAD_INPUT) from error
+        except OSError as error:  # a full disk, say: what the library could foresee it has made an InputError
+            _explain(ctx, f"{error.filename or 'system'}: {error.strerror or error}")
+            raise typer.Exit(EXIT_BAD_INPUT) from error
+        except Exception as error:
+            _explain(ctx, f"internal error: {type(error).__name__}: {error}")
+            typer.echo(_HOW_TO_REPORT.format(version=recoseg_hf.__version__, command=ctx.invoked_subcommand), err=True)
+            raise typer.Exit(EXIT_INTERNAL) from error
+
+
+def _explain(ctx: Any, message: str) -> None:
+    if ctx.params.get("debug"):
+        typer.echo(traceback.format_exc(), err=True)
+    typer.echo(message, err=True)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"recoseg {recoseg_hf.__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # rich takes twice as long to load as the rest of the help
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (predict, demo, evaluate, prepare):
+    app.command()(command)
+
+
+@app.callback()
+def recoseg(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error.")] = False,
+) -> None:
+    """Residual-guided brain tumour segmentation (ReCoSeg++). Research use only; not a medical device.
+
+    Exit codes: 0 done, 2 wrong usage, 3 an input cannot be used, 70 internal error, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line; exits the process."""
+    app(prog_name="recoseg")

@@ -1,0 +1,82 @@
+"""`recoseg predict`: one case in, T1ce, residual, mask and overview out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recoseg_hf.cli.running import run_case, tell
+
+if TYPE_CHECKING:
+    from recoseg_hf.imaging.case import Case
+
+ResidualSource = Literal["measured", "ensemble", "none"]
+
+
+def predict(
+    case_dir: Annotated[
+        Path | None, typer.Argument(help="Folder with one file each for FLAIR, T1, T2 and, if there is one, T1ce.")
+    ] = None,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
+    flair: Annotated[Path | None, typer.Option(help="FLAIR, instead of a folder.")] = None,
+    t1: Annotated[Path | None, typer.Option(help="T1 before contrast.")] = None,
+    t2: Annotated[Path | None, typer.Option(help="T2.")] = None,
+    t1ce: Annotated[Path | None, typer.Option(help="T1 after contrast, if there is one.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Name of the results; by default from the input.")] = None,
+    model: Annotated[str | None, typer.Option(help="Folder or Hub id; by default the embedded model.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub model.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Denoising steps; by default the model's.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Threshold on the probability; by default the model's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.")] = 0,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples to average; by default 1, for `ensemble` 4.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; by default CUDA if present.")] = None,
+    residual_source: Annotated[
+        ResidualSource | None,
+        typer.Option(help="What guides the segmentation; by default measured. Without T1ce: ensemble or none."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
+) -> None:
+    """Synthesize T1ce and segment the tumour of one case.
+
+    The scans are NIfTI, skull-stripped and co-registered, in any orientation and spacing. Results lie on their grid:
+    _desc-synth_t1ce, _residual, _probability and _mask (.nii.gz), _overview.png and _report.json.
+    """
+    files = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}
+    _check_usage(case_dir, files)
+
+    def read() -> Case:
+        from recoseg_hf.imaging.case import Case
+
+        return Case.from_folder(case_dir, subject) if case_dir else Case.from_files(**files, subject=subject)
+
+    finished = run_case(
+        read,
+        output,
+        reading="Reading the scans",
+        model=model,
+        revision=revision,
+        device=device,
+        overwrite=overwrite,
+        num_inference_steps=steps,
+        mask_threshold=threshold,
+        seed=seed,
+        num_samples=samples,
+        residual_source=residual_source,
+    )
+    tell(finished)
+
+
+def _check_usage(case_dir: Path | None, files: dict[str, Path | None]) -> None:
+    given = [f"--{name}" for name, file in files.items() if file]
+    missing = [f"--{name}" for name, file in files.items() if not file and name != "t1ce"]
+    if case_dir and given:
+        raise typer.BadParameter(f"give either the folder {case_dir} or {', '.join(given)}, not both")
+    if not case_dir and missing:
+        raise typer.BadParameter(f"give a case folder, or single files; missing: {', '.join(missing)}")

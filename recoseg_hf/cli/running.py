@@ -1,0 +1,97 @@
+"""What `predict` and `demo` share: a case through a model, into files, under one bar."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from recoseg_hf.cli.console import silence_libraries, stages
+from recoseg_hf.process import tune_process
+
+if TYPE_CHECKING:
+    from recoseg_hf.imaging.case import Case
+    from recoseg_hf.inference import Prediction
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A case that was predicted and written."""
+
+    case: Case
+    prediction: Prediction
+    files: dict[str, Path]
+
+
+def run_case(
+    get_case: Callable[[], Case],
+    output: Path,
+    *,
+    reading: str,
+    model: str | None,
+    revision: str | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    **settings: Any,
+) -> Finished:
+    """Get a case, predict it and write the result; what can fail is checked before what takes long.
+
+    Args:
+        get_case: reads or simulates the case.
+        output: folder for the result.
+        reading: what `get_case` does, for the bar.
+        model: folder or Hub id; None is the embedded default.
+        revision: of a Hub repository.
+        device: where to run; None takes CUDA where there is one.
+        overwrite: replace an earlier result.
+        settings: of `predict_case`.
+    """
+    silence_libraries()
+    tune_process()
+    with stages() as bar:
+        bar.enter(reading)
+        started = time.perf_counter()
+        case = get_case()
+        read = time.perf_counter()
+        from recoseg_hf.inference import check_outputs, load_pipeline, predict_case, write_prediction
+
+        check_outputs(case, output, overwrite)
+        bar.enter("Loading the model")
+        pipeline = _quiet(load_pipeline, model, device=device, revision=revision)
+        loaded = time.perf_counter()
+        bar.enter("Denoising")
+        prediction = predict_case(pipeline, case, progress=bar.advance, **settings)
+        prediction.report["seconds"] |= {"read": round(read - started, 3), "load_model": round(loaded - read, 3)}
+        bar.enter("Writing")
+        files = write_prediction(prediction, case, output, overwrite)
+    return Finished(case, prediction, files)
+
+
+def tell(finished: Finished) -> None:
+    """Print what came out: warnings on stderr, the result and where it is on stdout."""
+    report, settings = finished.prediction.report, finished.prediction.report["settings"]
+    for warning in report["warnings"]:
+        typer.echo(f"Warning: {warning}", err=True)
+    rows = {
+        "Subject": report["subject"],
+        "Whole tumour": f"{report['results']['tumour_volume_ml']:.1f} mL (threshold {settings['mask_threshold']:g})",
+        "Residual": settings["residual_source"],
+        "Model": report["model"]["name"],
+        "Results": finished.files["report"].parent,
+    }
+    for label, value in rows.items():
+        typer.echo(f"{label + ':':<14}{value}")
+
+
+def _quiet(load: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Load a pipeline without the bars of diffusers, here and when it is called: the command has one of its own."""
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    pipeline = load(*arguments, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline

@@ -1,0 +1,11 @@
+"""From a case to results on its own grid: load a model, predict, write, and draw what was found.
+
+Light to import: torch and diffusers come in with the first model.
+"""
+
+from recoseg_hf.inference.loading import load_pipeline
+from recoseg_hf.inference.overview import draw_overview
+from recoseg_hf.inference.prediction import Prediction, predict_case
+from recoseg_hf.inference.results import check_outputs, write_prediction
+
+__all__ = ["Prediction", "check_outputs", "draw_overview", "load_pipeline", "predict_case", "write_prediction"]

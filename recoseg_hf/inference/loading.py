@@ -1,0 +1,132 @@
+"""A model by name: the embedded default, a folder, or a repository on the Hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recoseg_hf.errors import CheckpointError, InputError
+from recoseg_hf.imaging.paths import listing
+
+if TYPE_CHECKING:
+    import torch
+
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+_INDEX = "model_index.json"
+_CLASSES = ("ReCoSegPipeline",)
+_EXPECTED = f"a model folder with {_INDEX}, or a Hub id such as organisation/name"
+# What the Hub takes for an id: a path has more parts, or starts with a dot, a slash or a tilde.
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def load_pipeline(
+    path_or_id: str | Path | None = None, device: str | torch.device | None = None, revision: str | None = None
+) -> ReCoSegPipeline:
+    """Load a model; only safetensors are read, and no code of a repository is run.
+
+    Args:
+        path_or_id: a folder that `save_pretrained` made, or a Hub id; None is the embedded default, which needs no
+            network.
+        device: where to run; None takes CUDA where there is one, else the CPU.
+        revision: branch, tag or commit of a Hub repository.
+
+    Raises:
+        InputError: nothing of that name is there, or it is no model of ours.
+        CheckpointError: the model's files are incomplete or damaged.
+    """
+    import torch
+
+    folder = find_model(path_or_id, revision)
+    load_settings(folder)
+    pipeline = _load(folder)
+    return pipeline.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def find_model(path_or_id: str | Path | None = None, revision: str | None = None) -> Path:
+    """Return the folder that holds a model, downloaded where a Hub id was given.
+
+    Raises:
+        InputError: nothing of that name is there; says what was found and how to mend it.
+    """
+    if path_or_id is None:
+        return _embedded()
+    folder = Path(path_or_id)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise InputError(folder, "it is a file", _EXPECTED, "Give the folder that holds it.")
+    if _HUB_ID.fullmatch(str(path_or_id)):
+        return _download(str(path_or_id), revision)
+    raise InputError(folder, "no such folder", _EXPECTED, f"Check the path: {listing(folder.absolute().parent)}.")
+
+
+def load_settings(folder: Path) -> dict[str, Any]:
+    """Read a model folder's settings, such as `image_size`; its weights are not looked at.
+
+    Raises:
+        InputError: it holds no readable `model_index.json`, or that of another pipeline class.
+    """
+    index = folder / _INDEX
+    if not index.is_file():
+        raise InputError(folder, f"no {_INDEX}; {listing(folder)}", _EXPECTED, "Name the folder that holds it.")
+    try:
+        settings = json.loads(index.read_text(encoding="utf-8"))
+        found = settings["_class_name"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(index, "it is no pipeline's index", "JSON with _class_name", "Copy it again.") from error
+    if found not in _CLASSES:
+        raise InputError(index, f"_class_name is {found!r}", " or ".join(_CLASSES), "Name a model of recoseg_hf.")
+    return settings
+
+
+def _embedded() -> Path:
+    from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL
+
+    if not (EMBEDDED_MODEL / _INDEX).is_file():
+        raise InputError(
+            "embedded model",
+            "this installation holds none",
+            "recoseg_hf with its weights",
+            "Name a model, or reinstall.",
+        )
+    return EMBEDDED_MODEL
+
+
+def _download(hub_id: str, revision: str | None) -> Path:
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+    try:
+        return Path(ReCoSegPipeline.download(hub_id, revision=revision, use_safetensors=True))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            hub_id,
+            f"no such folder here, and not to be had from the Hub ({reason})",
+            _EXPECTED,
+            "Check the name, the network and, for a private model, `hf auth login`.",
+        ) from error
+
+
+def _load(folder: Path) -> ReCoSegPipeline:
+    from safetensors import SafetensorError
+
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+    if not any(folder.glob("*/*.safetensors")):
+        raise InputError(
+            folder,
+            "it holds settings but no weights",
+            "safetensors beside each component's config.json",
+            "Train it first, or name a trained model.",
+        )
+    try:
+        return ReCoSegPipeline.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{folder}: the model does not load ({reason}); expected complete safetensors and configurations. Copy or "
+            "download it again."
+        ) from error

@@ -1,0 +1,149 @@
+"""The whole-volume flow: a case in, its prediction on its own grid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.volume import Volume, from_canonical, to_canonical
+from recoseg_hf.inference.report import build_report
+from recoseg_hf.inference.timing import StageClock
+from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
+
+if TYPE_CHECKING:
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says about a case; every volume lies on the case's own grid and is zero outside the brain.
+
+    Attributes:
+        mask: uint8, 1 where the whole tumour's probability exceeds the threshold.
+        probability: float32 in [0, 1], of the whole tumour.
+        t1ce: float32, synthetic T1ce in the units of the case's T1ce (of its T1 where it has none); None for a model
+            without a synthesizer.
+        residual: float32 in [0, 1], the calibrated map that guided the segmenter; None where none did.
+        uncertainty: float32, standard deviation over the samples in the units of `t1ce`; None for a single sample.
+        report: JSON values: `subject`, `model`, `settings`, `results`, `grid`, `seconds`, `versions`, `warnings`.
+    """
+
+    mask: Volume
+    probability: Volume
+    t1ce: Volume | None = None
+    residual: Volume | None = None
+    uncertainty: Volume | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def predict_case(
+    pipeline: ReCoSegPipeline,
+    case: Case,
+    *,
+    num_inference_steps: int | None = None,
+    mask_threshold: float | None = None,
+    seed: int = 0,
+    num_samples: int | None = None,
+    residual_source: str | None = None,
+    slice_batch_size: int = 16,
+    progress: Callable[[int, int], None] | None = None,
+) -> Prediction:
+    """Synthesize T1ce and segment the tumour of one case, in any orientation and spacing.
+
+    The same seed and settings give the same result, whatever the batch size. A case that is only flipped or permuted
+    against another gives the same mask, voxel for voxel.
+
+    Args:
+        pipeline: from `load_pipeline` or `ReCoSegPipeline.from_pretrained`.
+        case: skull-stripped, co-registered scans; T1ce where the model needs it.
+        num_inference_steps: denoising steps; None takes the model's default.
+        mask_threshold: tau in (0, 1), applied on the case's own grid; None takes the model's default.
+        seed: of all noise.
+        num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
+        residual_source: `measured` (needs T1ce; the default where there is one), `ensemble` or `none`.
+        slice_batch_size: slices per call of a net; changes memory and speed only.
+        progress: called while denoising with how many slices times steps are done and how many there are.
+
+    Raises:
+        InputError: the model cannot use these scans or settings; names the scan where one is at fault.
+    """
+    clock = StageClock("preprocess")
+    canonical = {name: to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
+    with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
+        output = _run(
+            pipeline, case, canonical, seed, progress,
+            num_inference_steps=num_inference_steps, num_samples=num_samples, mask_threshold=mask_threshold,
+            residual_source=residual_source, slice_batch_size=slice_batch_size,
+        )  # fmt: skip
+    clock.enter("restore")
+    threshold = pipeline.config.mask_threshold if mask_threshold is None else mask_threshold
+    volumes = _on_own_grid(output, canonical["flair"].affine, case)
+    mask = Volume((volumes["probability"].data > threshold).astype(np.uint8), case.flair.affine)
+    settings = {
+        "seed": seed,
+        "num_inference_steps": num_inference_steps,
+        "num_samples": num_samples,
+        "mask_threshold": float(threshold),
+        "residual_source": output.residual_source,
+    }
+    report = build_report(pipeline, case, mask, settings, clock.seconds())
+    return Prediction(mask=mask, report=report, **volumes)
+
+
+def _run(
+    pipeline: ReCoSegPipeline,
+    case: Case,
+    canonical: dict[str, Volume],
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+    **settings: Any,
+) -> ReCoSegPipelineOutput:
+    import torch
+
+    def on_step_end(pipeline: Any, step: int, timestep: int, state: dict[str, int]) -> None:
+        progress(state["done"], state["total"])
+
+    # Axial slices along the first axis, (N, X, Y); views, so nothing is copied here.
+    slices = {name: np.moveaxis(volume.data, 2, 0) for name, volume in canonical.items()}
+    try:
+        return pipeline(
+            **slices,
+            generator=torch.Generator().manual_seed(seed),
+            callback_on_step_end=on_step_end if progress else None,
+            **settings,
+        )
+    except ValueError as error:
+        raise _input_error(case, str(error)) from error
+
+
+def _on_own_grid(output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case) -> dict[str, Volume]:
+    """Bring each of the pipeline's maps that there is back to the case's grid."""
+    outside = ~np.logical_or.reduce([getattr(case, name).data != 0 for name in CONDITIONS])
+    restored = {}
+    for name in ("probability", "t1ce", "residual", "uncertainty"):
+        if (slices := getattr(output, name)) is not None:
+            volume = from_canonical(Volume(np.moveaxis(slices, 0, 2), affine), like=case.flair)
+            volume.data[outside] = 0  # interpolation reaches a voxel past the edge of the brain
+            restored[name] = volume
+    return restored
+
+
+def _input_error(case: Case, message: str) -> InputError:
+    """Turn the pipeline's message, `[modality: ]found[; expected what][. remedy]`, into an error about a file."""
+    clause, _, remedy = message.strip().removesuffix(".").partition(". ")
+    found, _, expected = clause.partition("; expected ")
+    modality, colon, rest = found.partition(": ")
+    file = f"case {case.subject}"
+    if colon and modality in MODALITIES:
+        file, found = case.sources.get(modality, f"{file}, {modality}"), rest
+    return InputError(
+        file,
+        found,
+        expected or "scans and settings that this model can use",
+        f"{remedy}." if remedy else "Check the scans and the settings of this run.",
+    )

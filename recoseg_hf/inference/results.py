@@ -1,0 +1,150 @@
+"""A prediction as files: all of them or none, never over a scan, never over earlier results unasked."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import atomic_write, write_json
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.layout import SYNTHETIC_MARK
+from recoseg_hf.imaging.volume import write_volume
+from recoseg_hf.inference.overview import draw_overview
+from recoseg_hf.inference.prediction import Prediction
+
+_SUFFIXES = {
+    "t1ce": f"{SYNTHETIC_MARK}t1ce.nii.gz",
+    "t1ce_sidecar": f"{SYNTHETIC_MARK}t1ce.json",
+    "residual": "_residual.nii.gz",
+    "uncertainty": "_uncertainty.nii.gz",
+    "probability": "_probability.nii.gz",
+    "mask": "_mask.nii.gz",
+    "overview": "_overview.png",
+    "report": "_report.json",  # moved into place last: where it is, the rest is complete
+}
+_VOLUMES = ("t1ce", "probability", "residual", "uncertainty", "mask")
+_WRITERS = 2  # gzip leaves Python's lock, so two volumes are compressed side by side
+
+
+def write_prediction(
+    prediction: Prediction, case: Case, output_dir: str | Path, overwrite: bool = False
+) -> dict[str, Path]:
+    """Write a prediction's volumes, report and overview picture.
+
+    The files appear together at the end; a failure leaves the folder as it was. The synthetic T1ce bears
+    `_desc-synth_` in its name and has a JSON sidecar that says how it was made, so it cannot be taken for a measured
+    one; the output folder may therefore be the case's own.
+
+    Args:
+        prediction: of `case`.
+        case: gives the subject's name and the scans of the overview.
+        output_dir: made where it is missing.
+        overwrite: replace an earlier result of the subject, whole.
+
+    Returns:
+        The files by content: `mask`, `probability`, `overview`, `report`, and where there are such, `t1ce`,
+        `t1ce_sidecar`, `residual`, `uncertainty`.
+
+    Raises:
+        InputError: there is an earlier result, a file would replace one of the case's scans, or the folder cannot be
+            written to.
+    """
+    output_dir = Path(output_dir)
+    check_outputs(case, output_dir, overwrite)
+    final = output_paths(case.subject, output_dir)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".recoseg-", dir=output_dir) as staging:
+            staged = output_paths(case.subject, Path(staging))
+            written = _write_all(prediction, case, staged)
+            for name in {*final.keys() - written, "report"}:
+                final[name].unlink(missing_ok=True)  # of an earlier run, and no part of this result
+            for name in written:
+                os.replace(staged[name], final[name])
+    except OSError as error:
+        raise _not_writable(output_dir, error.strerror or str(error)) from error
+    return {name: final[name] for name in written}
+
+
+def output_paths(subject: str, output_dir: Path) -> dict[str, Path]:
+    """Return the path of everything that may be written for a subject."""
+    return {name: output_dir / f"{subject}{suffix}" for name, suffix in _SUFFIXES.items()}
+
+
+def check_outputs(case: Case, output_dir: str | Path, overwrite: bool = False) -> None:
+    """Check, before any work is done, that a case's results can be written.
+
+    Raises:
+        InputError: as for `write_prediction`.
+    """
+    output_dir = Path(output_dir)
+    _check_folder(output_dir)
+    paths = output_paths(case.subject, output_dir)
+    scans = {file.resolve(): name for name, file in case.sources.items()}
+    for path in paths.values():
+        if path.resolve() in scans:
+            found = f"it is the case's {scans[path.resolve()]} and would be replaced by a result"
+            raise InputError(path, found, "another output folder", "Choose another one.")
+    existing = [path.name for path in paths.values() if path.exists()]
+    if existing and not overwrite:
+        found = f"it already holds {', '.join(existing)}"
+        raise InputError(output_dir, found, "no earlier result", "Choose another folder, or ask to overwrite.")
+
+
+def _check_folder(output_dir: Path) -> None:
+    there = next(folder for folder in (output_dir, *output_dir.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise InputError(there, "it is a file", "an output folder", "Choose another folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _not_writable(output_dir, "permission denied")
+
+
+def _not_writable(output_dir: Path, reason: str) -> InputError:
+    found = f"results cannot be written ({reason})"
+    return InputError(output_dir, found, "a writable folder", "Free space, check permissions, or choose another one.")
+
+
+def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path]) -> list[str]:
+    """Write every file under its staged path; return what was written, the report last."""
+    started = time.perf_counter()
+    volumes = {name: getattr(prediction, name) for name in _VOLUMES if getattr(prediction, name) is not None}
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        jobs = [pool.submit(_write_overview, prediction, case, paths["overview"])]
+        jobs += [pool.submit(write_volume, paths[name], volume) for name, volume in volumes.items()]
+        for job in jobs:
+            job.result()
+    written = [*volumes, "overview"]
+    report = prediction.report
+    if "t1ce" in volumes:
+        write_json(paths["t1ce_sidecar"], synthetic_sidecar(report, case.t1ce is not None))
+        written.append("t1ce_sidecar")
+    seconds = report["seconds"] | {"write": round(time.perf_counter() - started, 3)}
+    write_json(paths["report"], report | {"seconds": seconds})
+    return [*written, "report"]
+
+
+def _write_overview(prediction: Prediction, case: Case, path: Path) -> None:
+    picture = draw_overview(case, prediction)
+    with atomic_write(path) as temporary:
+        picture.save(temporary)
+
+
+def synthetic_sidecar(report: dict[str, Any], real_t1ce: bool) -> dict[str, Any]:
+    """Return the JSON beside a synthetic T1ce: that it is synthetic, and how it was made."""
+    return {
+        "Synthetic": True,
+        "Description": "Synthetic contrast-enhanced T1, computed from FLAIR, T1 and T2 by a diffusion model. It was "
+        "not measured, shows no contrast agent, and is not for clinical use.",
+        "Units": "those of the measured T1ce" if real_t1ce else "those of the T1",
+        "GeneratedBy": {"Name": "recoseg_hf", "Version": report["versions"]["recoseg_hf"]},
+        "Model": report["model"],
+        **{
+            key: report["settings"][key]
+            for key in ("seed", "num_inference_steps", "num_samples", "scheduler", "prediction_type")
+        },
+    }

@@ -1,0 +1,56 @@
+"""`recoseg prepare` from simulated cases to an Arrow data set."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from recoseg_hf.cli import app
+from tests.factories import save_case
+
+SHAPE = (20, 22, 9)
+
+
+@pytest.fixture
+def cases(tmp_path):
+    for subject in ("sub-01", "sub-02"):
+        save_case(tmp_path / "cases", subject, SHAPE)
+    (tmp_path / "splits.json").write_text(json.dumps({"train": ["sub-01"], "validation": ["sub-02"]}))
+    return tmp_path
+
+
+def prepare(cases, *arguments):
+    command = ["prepare", cases / "cases", cases / "slices", "--split", cases / "splits.json", *arguments]
+    return CliRunner().invoke(app, list(map(str, command)))
+
+
+def test_makes_slices_for_a_models_grid(cases, tiny_model):
+    from datasets import load_from_disk
+
+    result = prepare(cases, "--model", tiny_model)
+    assert (result.exit_code, result.stderr) == (0, "")
+    splits = load_from_disk(cases / "slices")
+    assert set(splits["train"]["subject"]) == {"sub-01"}
+    assert set(splits["validation"]["subject"]) == {"sub-02"}
+    assert splits["train"].features["t1ce"].shape == (1, 16, 16)
+    assert f"train: {len(splits['train'])} slices of 1 subjects" in result.stdout
+
+
+def test_takes_a_system_by_name(cases):
+    result = prepare(cases, "--system", "no_such_system")
+    assert result.exit_code == 3
+    assert "--system: no system 'no_such_system'; expected one of recoseg, recoseg_plus_plus, recoseg_small" in (
+        result.stderr
+    )
+
+
+def test_a_folder_in_use_stays(cases, tiny_model):
+    (cases / "slices").mkdir()
+    (cases / "slices" / "notes.txt").write_text("mine")
+    result = prepare(cases, "--model", tiny_model)
+    assert result.exit_code == 3
+    assert "slices: the folder is not empty" in result.stderr
+
+
+def test_model_and_system_exclude_one_another(cases, tiny_model):
+    assert prepare(cases, "--model", tiny_model, "--system", "recoseg").exit_code == 2

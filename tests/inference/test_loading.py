@@ -1,0 +1,91 @@
+"""Models by name: what is not one is told from what is."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from recoseg_hf.errors import CheckpointError, InputError
+from recoseg_hf.files import shipped_folder
+from recoseg_hf.inference import load_pipeline
+from recoseg_hf.inference.loading import find_model, load_settings
+
+
+def test_a_saved_model_loads(tiny_model, tiny_pipeline):
+    pipeline = load_pipeline(tiny_model, device="cpu")
+    assert type(pipeline) is type(tiny_pipeline)
+    for name in ("synthesizer", "segmenter"):
+        saved, loaded = getattr(tiny_pipeline, name).state_dict(), getattr(pipeline, name).state_dict()
+        assert all(torch.equal(saved[key], loaded[key]) for key in saved)
+    assert pipeline.device.type == "cpu"
+
+
+def test_settings_need_no_weights(tiny_model):
+    assert load_settings(tiny_model)["image_size"] == 16
+
+
+@pytest.mark.parametrize("name", ["./missing/model", "/no/such/folder", "one/two/three", "missing", "~/model"])
+def test_a_missing_folder_is_not_looked_for_on_the_hub(name):
+    with pytest.raises(InputError, match=r"no such folder; expected a model folder with model_index\.json, or a Hub"):
+        find_model(name)
+
+
+def test_what_may_be_a_hub_id_is_told_as_both():
+    # The tests run offline, so that the Hub cannot be asked.
+    with pytest.raises(InputError, match=r"^org/no-such-model: no such folder here, and not to be had from the Hub"):
+        find_model("org/no-such-model")
+
+
+def test_a_file_is_no_model(tiny_model):
+    with pytest.raises(InputError, match=r"model_index\.json: it is a file; .* Give the folder that holds it"):
+        find_model(tiny_model / "model_index.json")
+
+
+def test_a_folder_without_an_index_says_what_it_holds(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match=r"no model_index\.json; the folder holds notes\.txt"):
+        load_pipeline(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ({"_class_name": "DDPMPipeline"}, r"_class_name is 'DDPMPipeline'; expected ReCoSegPipeline"),
+        ({"_class_name": ["pipeline", "ReCoSegPipeline"]}, r"_class_name is \['pipeline', 'ReCoSegPipeline'\]"),
+        ({}, "it is no pipeline's index"),
+        ([], "it is no pipeline's index"),
+    ],
+)
+def test_another_class_is_refused(tmp_path, index, message):
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match=message):
+        load_pipeline(tmp_path)
+
+
+def test_a_damaged_index_is_named(tmp_path):
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(InputError, match=r"model_index\.json: it is no pipeline's index"):
+        load_settings(tmp_path)
+
+
+def test_a_system_without_weights_is_told_from_a_model():
+    with pytest.raises(InputError, match=r"recoseg_small: it holds settings but no weights; .* Train it first"):
+        load_pipeline(shipped_folder("pipelines") / "recoseg_small")
+
+
+def test_damaged_weights_are_named(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "torn")
+    weights = next(folder.glob("segmenter/*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"torn: the model does not load .* Copy or download it again"):
+        load_pipeline(folder)
+
+
+def test_pickled_weights_are_refused(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "pickled")
+    weights = next(folder.glob("segmenter/*.safetensors"))
+    torch.save(torch.nn.Linear(1, 1).state_dict(), folder / "segmenter" / "diffusion_pytorch_model.bin")
+    weights.unlink()
+    with pytest.raises(CheckpointError, match="pickled: the model does not load"):
+        load_pipeline(folder)

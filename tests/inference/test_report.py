@@ -1,0 +1,93 @@
+"""The record of a run: complete, true, and free of paths."""
+
+import copy
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import recoseg_hf
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.inference import load_pipeline, predict_case
+from recoseg_hf.inference.report import describe_model, find_warnings, weights_sha256
+from tests.factories import save_case
+from tests.inference.cases import make_case
+
+
+@pytest.fixture(scope="module")
+def report(tiny_model, tmp_path_factory):
+    folder = save_case(tmp_path_factory.mktemp("cases"), "sub-07", (20, 22, 9))
+    return predict_case(load_pipeline(tiny_model, device="cpu"), Case.from_folder(folder), seed=3).report
+
+
+def test_says_what_was_run(report):
+    assert report["subject"] == "sub-07"
+    assert report["model"]["name"] == "tiny"
+    assert report["settings"] == {
+        "seed": 3,
+        "num_inference_steps": 2,
+        "num_samples": 1,
+        "mask_threshold": 0.5,
+        "residual_source": "measured",
+        "device": "cpu",
+        "scheduler": "DDIMScheduler",
+        "prediction_type": "v_prediction",
+    }
+    assert report["versions"]["recoseg_hf"] == recoseg_hf.__version__
+    assert report["versions"]["torch"] == torch.__version__
+    assert report["grid"] == {
+        "shape": [20, 22, 9],
+        "voxel_spacing_mm": [1.0, 1.0, 1.0],
+        "orientation": "RAS",
+        "resampled": False,
+    }
+    assert report["warnings"] == []
+
+
+def test_times_every_stage(report):
+    assert list(report["seconds"]) == ["preprocess", "synthesize", "segment", "restore"]
+    assert min(report["seconds"].values()) >= 0
+    assert report["seconds"]["synthesize"] > 0
+
+
+def test_is_json_without_paths(report, tiny_model):
+    text = json.dumps(report, allow_nan=False)
+    assert "/" not in text
+    assert str(tiny_model.parent) not in text
+
+
+def test_weights_hash_follows_the_weights(tiny_pipeline, tiny_model):
+    assert weights_sha256(load_pipeline(tiny_model, device="cpu")) == weights_sha256(tiny_pipeline)
+    other = copy.deepcopy(tiny_pipeline)
+    with torch.no_grad():
+        next(other.segmenter.parameters()).flatten()[0] += 1e-6
+    assert weights_sha256(other) != weights_sha256(tiny_pipeline)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "revision"),
+    [
+        (None, "unsaved", None),
+        ("org/name", "org/name", None),
+        (f"/home/doe/hub/models--org--the-name/snapshots/{'a1' * 20}", "org/the-name", "a1" * 20),
+    ],
+)
+def test_model_is_named_without_its_place(tiny_pipeline, source, name, revision):
+    pipeline = copy.copy(tiny_pipeline)
+    pipeline.register_to_config(_name_or_path=source)
+    described = describe_model(pipeline)
+    assert (described["name"], described["revision"]) == (name, revision)
+
+
+def test_warnings_say_what_a_reader_must_know():
+    settings = {"residual_source": "none"}
+    case = make_case((1.0, 1.0, 3.0), t1ce=None)
+    empty = replace(case.flair, data=np.zeros(case.flair.shape, np.uint8))
+    spacing, t1ce, tumour = find_warnings(case, empty, settings)
+    assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm")
+    assert "the residual source is 'none'" in t1ce
+    assert tumour == "No tumour was found: the mask is empty."
+    full = replace(empty, data=np.ones(case.flair.shape, np.uint8))
+    assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings) == []
