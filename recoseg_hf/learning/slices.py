@@ -1,7 +1,9 @@
 """From BraTS-style folders to a `datasets` slice data set with splits by subject."""
 
 import json
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,14 @@ import torch
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.imaging.case import Case, find_cases
+from recoseg_hf.imaging.layout import case_files
 from recoseg_hf.imaging.volume import to_canonical
+from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.pipeline.conventions import MODALITIES, REGIONS, region_masks
 from recoseg_hf.pipeline.preprocessing import PreparedStack, prepare_stack
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict, Features
+    from datasets import DatasetDict
 
 MANIFEST = "recoseg_manifest.json"
 
@@ -30,6 +34,7 @@ class SliceSettings:
     field_of_view: int = 240
     lower_percentile: float = 1.0
     upper_percentile: float = 99.0
+    normalization: str = "zscore"
 
     @classmethod
     def of_pipeline(cls, config: Mapping[str, Any]) -> "SliceSettings":
@@ -55,39 +60,19 @@ def prepare_case(case: Case, settings: SliceSettings) -> tuple[PreparedStack, to
     return stack, torch.cat(regions, dim=1)
 
 
-def slice_features(image_size: int) -> "Features":
-    """Columns of the slice data set; images are float16, which is finer than 1/1000 of their range."""
-    from datasets import Array3D, Features, Value
-
-    def plane(channels: int, dtype: str = "float16") -> Array3D:
-        return Array3D((channels, image_size, image_size), dtype)
-
-    return Features(
-        subject=Value("string"),
-        position=Value("int32"),
-        conditions=plane(3),
-        t1=plane(1),
-        t1ce=plane(1),
-        brain=plane(1, "uint8"),
-        regions=plane(len(REGIONS)),
-    )
-
-
-def _case_rows(folders: list[Path], settings: SliceSettings) -> Iterator[dict[str, Any]]:
-    for folder in folders:
-        case = Case.from_folder(folder)
-        _check_labelled(case, folder)
-        stack, regions = prepare_case(case, settings)
-        for position in stack.brain.flatten(1).any(dim=1).nonzero().flatten().tolist():
-            yield {
-                "subject": case.subject,
-                "position": position,
-                "conditions": stack.conditions[position].half().numpy(),
-                "t1": stack.t1[position].half().numpy(),
-                "t1ce": stack.t1ce[position].half().numpy(),
-                "brain": stack.brain[position].byte().numpy(),
-                "regions": regions[position].half().numpy(),
-            }
+def case_block(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
+    """The rows of one labelled case, columns as in `slice_features`: its slices that hold brain, lowest first."""
+    stack, regions = prepare_case(case, settings)
+    filled = stack.filled_slices()
+    return {
+        "subject": np.array([case.subject] * len(filled)),
+        "position": filled.int().numpy(),
+        "conditions": stack.conditions[filled].half().numpy(),
+        "t1": stack.t1[filled].half().numpy(),
+        "t1ce": stack.t1ce[filled].half().numpy(),
+        "brain": stack.brain[filled].byte().numpy(),
+        "regions": regions[filled].half().numpy(),
+    }
 
 
 def _check_labelled(case: Case, folder: Path) -> None:
@@ -99,51 +84,117 @@ def _check_labelled(case: Case, folder: Path) -> None:
 def read_split(path: str | Path, root: Path) -> dict[str, list[Path]]:
     """Read `{"train": [subject, ...], "validation": [...]}` and find each subject's folder under `root`.
 
+    Entries of the file that are no lists are left alone.
+
     Raises:
-        InputError: if a subject is missing, or stands in two splits.
+        InputError: if the file is no such JSON, or a subject is missing, stands in two splits or has two folders.
     """
-    splits = {name: list(ids) for name, ids in json.loads(Path(path).read_text()).items() if isinstance(ids, list)}
-    folders = {folder.name: folder for folder in find_cases(root)}
-    chosen = [subject for ids in splits.values() for subject in ids]
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        splits = {name: list(subjects) for name, subjects in content.items() if isinstance(subjects, list)}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(path, f"not readable as JSON ({error})", "subjects by split", "Check the path.") from error
+    folders = _folders_by_name(root)
+    chosen = [subject for subjects in splits.values() for subject in subjects]
     twice = sorted({subject for subject in chosen if chosen.count(subject) > 1})
     if twice:
         raise InputError(path, f"{', '.join(twice)} more than once", "each subject once", "Split by subject.")
     absent = sorted(set(chosen) - set(folders))
     if absent:
         raise InputError(path, f"{', '.join(absent)} not under {root}", "a folder for each", "Check both paths.")
-    return {name: [folders[subject] for subject in ids] for name, ids in splits.items() if ids}
+    return {name: [folders[subject] for subject in subjects] for name, subjects in splits.items() if subjects}
+
+
+def _folders_by_name(root: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in find_cases(root):
+        if folder.name in found:
+            raise InputError(
+                folder, f"{found[folder.name]} has the same name", "one folder for each subject", "Rename one."
+            )
+        found[folder.name] = folder
+    return found
 
 
 def prepare_dataset(
-    root: str | Path, output_dir: str | Path, split: str | Path | None, settings: SliceSettings
+    root: str | Path,
+    output_dir: str | Path,
+    split: str | Path | None,
+    settings: SliceSettings,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> "DatasetDict":
     """Write the slice data set of a BraTS-style folder as Arrow, with a manifest beside it.
 
+    The data set appears whole or not at all; while it is made, its largest split takes twice its place.
+
     Args:
         root: folder of subject folders, each with FLAIR, T1, T2, T1ce and segmentation.
-        output_dir: the data set's own folder.
+        output_dir: the data set's own folder; an earlier data set in it is replaced.
         split: JSON with subject names by split; None puts every subject in `train`.
         settings: the nets' grid.
+        progress: called with (subject, subjects done, all subjects) after each.
+
+    Returns:
+        The data set, opened from `output_dir`.
 
     Raises:
-        InputError: naming the file, for anything that cannot be trained on.
+        InputError: naming the file, for anything that cannot be trained on, or if `output_dir` holds something else.
     """
-    from datasets import Dataset, DatasetDict
+    from datasets import DatasetDict
 
     root, output_dir = Path(root), Path(output_dir)
-    folders = read_split(split, root) if split else {"train": find_cases(root)}
-    features = slice_features(settings.image_size)
-    tables = {
-        name: Dataset.from_generator(
-            _case_rows, features=features, gen_kwargs={"folders": paths, "settings": settings}, split=name,
-            keep_in_memory=False, cache_dir=str(output_dir / ".build"),
-        )
-        for name, paths in folders.items()
-    }  # fmt: skip
-    prepared = DatasetDict(tables)
-    prepared.save_to_disk(str(output_dir))
-    write_json(output_dir / MANIFEST, _manifest(folders, settings))
-    return prepared
+    folders = read_split(split, root) if split else {"train": list(_folders_by_name(root).values())}
+    if output_dir.exists() and any(output_dir.iterdir()) and not (output_dir / MANIFEST).is_file():
+        raise InputError(output_dir, "it holds other files", "a new or empty folder", "Name another one.")
+    count = _Count(sum(map(len, folders.values())), progress)
+    with _replacing(output_dir) as partial, quiet_datasets():
+        for name, paths in folders.items():
+            _write_split(partial, name, paths, settings, count)
+        write_json(partial / "dataset_dict.json", {"splits": list(folders)})
+        write_json(partial / MANIFEST, _manifest(root, folders, settings))
+    return DatasetDict.load_from_disk(str(output_dir))
+
+
+@dataclass
+class _Count:
+    total: int
+    report: Callable[[str, int, int], None] | None
+    done: int = 0
+
+    def add(self, subject: str) -> None:
+        self.done += 1
+        if self.report is not None:
+            self.report(subject, self.done, self.total)
+
+
+def _write_split(folder: Path, name: str, paths: list[Path], settings: SliceSettings, count: _Count) -> None:
+    from datasets import Dataset
+
+    def blocks() -> Iterator[dict[str, np.ndarray]]:
+        for path in paths:
+            case = Case.from_folder(path)
+            _check_labelled(case, path)
+            yield case_block(case, settings)
+            count.add(case.subject)
+
+    stream = folder / f"{name}.arrow"
+    write_blocks(stream, slice_features(settings.image_size), blocks())
+    Dataset.from_file(str(stream), split=name).save_to_disk(str(folder / name))
+    stream.unlink()
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that takes its place on success and is gone after an error."""
+    partial = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -158,13 +209,10 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def _manifest(folders: dict[str, list[Path]], settings: SliceSettings) -> dict[str, Any]:
+def _manifest(root: Path, folders: dict[str, list[Path]], settings: SliceSettings) -> dict[str, Any]:
+    files = [file for paths in folders.values() for path in paths for file in case_files(path).values()]
     return {
-        "settings": settings.__dict__,
+        "settings": dict(settings.__dict__),
         "subjects": {name: [path.name for path in paths] for name, paths in folders.items()},
-        "sha256": {file.name: sha256_file(file) for paths in folders.values() for p in paths for file in _images(p)},
+        "sha256": {file.relative_to(root).as_posix(): sha256_file(file) for file in files},
     }
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if file.name.lower().endswith((".nii", ".nii.gz")))

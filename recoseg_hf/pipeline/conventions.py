@@ -26,10 +26,11 @@ RESIDUAL_SOURCES = ("measured", "ensemble", "none")
 REGIONS = ("wt", "tc", "et")
 """Whole tumour, tumour core and enhancing tumour, in the order of the segmenter's output channels."""
 
+NECROTIC_LABEL = 1
+"""Necrotic tumour core, in all BraTS years."""
+
 ENHANCING_LABELS = (3, 4)
 """Enhancing tumour is 4 in BraTS 2017-2020 and 3 in BraTS 2021 and later."""
-
-NECROTIC_LABEL = 1
 
 
 def region_masks(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -41,7 +42,8 @@ def region_masks(labels: np.ndarray) -> dict[str, np.ndarray]:
     Returns:
         Boolean masks of that shape: `wt` (label > 0), `tc` (necrosis and enhancing), `et` (enhancing).
     """
-    enhancing = np.isin(labels, ENHANCING_LABELS)
+    later, earlier = ENHANCING_LABELS
+    enhancing = (labels == later) | (labels == earlier)
     return {"wt": labels > 0, "tc": enhancing | (labels == NECROTIC_LABEL), "et": enhancing}
 
 

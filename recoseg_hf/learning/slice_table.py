@@ -1,0 +1,82 @@
+"""Slices as Arrow: the columns, and whole blocks of rows written without a Python object per value."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recoseg_hf.pipeline.conventions import REGIONS
+
+if TYPE_CHECKING:
+    from datasets import Features
+    from pyarrow import Array, DataType
+
+
+def slice_features(image_size: int) -> "Features":
+    """Columns of the slice data set; images are float16, which is finer than 1/1000 of their range."""
+    from datasets import Array3D, Features, Value
+
+    def plane(channels: int, dtype: str = "float16") -> Array3D:
+        return Array3D((channels, image_size, image_size), dtype)
+
+    return Features(
+        subject=Value("string"),
+        position=Value("int32"),
+        conditions=plane(3),
+        t1=plane(1),
+        t1ce=plane(1),
+        brain=plane(1, "uint8"),
+        regions=plane(len(REGIONS)),
+    )
+
+
+def write_blocks(path: Path, features: "Features", blocks: Iterable[Mapping[str, np.ndarray]]) -> int:
+    """Stream blocks of rows into one Arrow file that `datasets.Dataset.from_file` opens.
+
+    Args:
+        path: the file.
+        features: names, types and shapes of the columns.
+        blocks: for each column an array (N, ...) of the column's own type; N may differ between blocks.
+
+    Returns:
+        The number of rows written.
+    """
+    import pyarrow as pa
+
+    schema = features.arrow_schema
+    rows = 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        for block in blocks:
+            columns = [_column(block[field.name], field.type) for field in schema]
+            stream.write_batch(pa.record_batch(columns, schema=schema))
+            rows += len(columns[0])
+    return rows
+
+
+def _column(values: np.ndarray, kind: "DataType") -> "Array":
+    """One column of a block; (N, C, S, S) becomes lists of lists of lists over one flat buffer."""
+    import pyarrow as pa
+
+    if values.ndim == 1:
+        return pa.array(values, type=kind)
+    nested = pa.array(values.reshape(-1))
+    for size in values.shape[:0:-1]:
+        offsets = np.arange(0, len(nested) + 1, size, dtype=np.int32)
+        nested = pa.ListArray.from_arrays(pa.array(offsets), nested)
+    return pa.ExtensionArray.from_storage(kind, nested)
+
+
+@contextmanager
+def quiet_datasets() -> Iterator[None]:
+    """Within, `datasets` draws no progress bars: the library prints nothing, and a program shows its own."""
+    from datasets import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    silent = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not silent:
+            enable_progress_bars()
