@@ -108,13 +108,14 @@ def find_warnings(case: Case, mask: Volume, settings: dict[str, Any]) -> list[st
 
 def _resolved(pipeline: ReCoSegPipeline, settings: dict[str, Any]) -> dict[str, Any]:
     """Fill in the model's defaults; a model without a synthesizer has no steps, samples or scheduler to speak of."""
-    from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_SAMPLES
+    from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS, ENSEMBLE_SAMPLES
 
     resolved = settings | {"device": str(pipeline.device), "scheduler": None, "prediction_type": None}
     if pipeline.synthesizer is None:
         return resolved | {"num_inference_steps": None, "num_samples": None}
     if resolved["num_inference_steps"] is None:
-        resolved["num_inference_steps"] = pipeline.config.num_inference_steps
+        least = ENSEMBLE_MIN_STEPS if settings["residual_source"] == "ensemble" else 1
+        resolved["num_inference_steps"] = max(pipeline.config.num_inference_steps, least)
     if resolved["num_samples"] is None:
         resolved["num_samples"] = ENSEMBLE_SAMPLES if settings["residual_source"] == "ensemble" else 1
     resolved["scheduler"] = type(pipeline.scheduler).__name__
