@@ -33,14 +33,15 @@ class Stages:
 def stages() -> Iterator[Stages]:
     """Show a bar for the stages of a command; nothing where stderr is not a terminal, and nothing is left behind."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    # Redrawn seldom: the work runs in this process, and on two cores a lively bar costs time.
+    options = {"refresh_per_second": 4, "transient": True, "disable": not console.is_terminal}
+    with Progress(*columns, console=console, **options) as progress:
         yield Stages(progress, progress.add_task("", total=None))
 
 

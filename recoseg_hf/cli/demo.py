@@ -25,15 +25,26 @@ def demo(
     The mask is compared with the simulated truth.
     An earlier result in the folder is replaced.
     """
+    run_demo(output, seed, model)
+
+
+def run_demo(output: Path, seed: int, model: str | None, shape: tuple[int, int, int] = (240, 240, 155)) -> None:
+    """Do what `recoseg demo` does, for a case of `shape` voxels."""
 
     def simulate() -> Case:
-        from recoseg_hf.imaging.case import Case
         from recoseg_hf.imaging.phantom import simulate_case, write_case
 
-        return Case.from_folder(write_case(simulate_case(seed=seed), output / "case"))
+        case = simulate_case(seed, shape)
+        write_case(case, output / "case")
+        return case
 
     finished = run_case(
-        simulate, output / "results", reading="Simulating a case", model=model, overwrite=True, seed=seed
+        simulate,
+        output / "results",
+        first_stage=("simulate", "Simulating a case"),
+        model=model,
+        overwrite=True,
+        seed=seed,
     )
     tell(finished)
     _compare_with_truth(finished)
@@ -44,4 +55,3 @@ def _compare_with_truth(finished: Finished) -> None:
 
     comparison = compare_case(finished.prediction.mask, finished.case.seg)
     typer.echo(f"Dice:         {comparison['dice']:.3f} against the simulated {comparison['reference_ml']:.1f} mL")
-    typer.echo(f"Picture:      {finished.files['overview']}")

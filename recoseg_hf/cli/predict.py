@@ -59,7 +59,7 @@ def predict(
     finished = run_case(
         read,
         output,
-        reading="Reading the scans",
+        first_stage=("read", "Reading the scans"),
         model=model,
         revision=revision,
         device=device,

@@ -23,7 +23,7 @@ def prepare(
         str | None, typer.Option(help="Folder or Hub id whose settings (grid, percentiles) the slices are for.")
     ] = None,
     system: Annotated[str | None, typer.Option(help="Or a system by name, such as recoseg_plus_plus.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write into a folder that is not empty.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier data set.")] = False,
 ) -> None:
     """Build a data set of slices, split by subject.
 
@@ -40,7 +40,10 @@ def prepare(
         from recoseg_hf.learning.slices import SliceSettings, prepare_dataset
 
         folder = find_model(model) if model else _system_folder(system or _DEFAULT_SYSTEM)
-        splits = prepare_dataset(brats_dir, out, split, SliceSettings.of_pipeline(load_settings(folder)))
+        settings = SliceSettings.of_pipeline(load_settings(folder))
+        splits = prepare_dataset(
+            brats_dir, out, split, settings, progress=lambda subject, done, total: bar.advance(done, total)
+        )
     for name, rows in splits.items():
         typer.echo(f"{name}: {len(rows)} slices of {len(set(rows['subject']))} subjects")
     typer.echo(f"Data set: {out}")

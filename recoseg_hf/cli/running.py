@@ -31,7 +31,7 @@ def run_case(
     get_case: Callable[[], Case],
     output: Path,
     *,
-    reading: str,
+    first_stage: tuple[str, str],
     model: str | None,
     revision: str | None = None,
     device: str | None = None,
@@ -43,7 +43,7 @@ def run_case(
     Args:
         get_case: reads or simulates the case.
         output: folder for the result.
-        reading: what `get_case` does, for the bar.
+        first_stage: what `get_case` does, in the report's seconds and on the bar.
         model: folder or Hub id; None is the embedded default.
         revision: of a Hub repository.
         device: where to run; None takes CUDA where there is one.
@@ -53,19 +53,28 @@ def run_case(
     silence_libraries()
     tune_process()
     with stages() as bar:
-        bar.enter(reading)
+        bar.enter(first_stage[1])
         started = time.perf_counter()
         case = get_case()
-        read = time.perf_counter()
+        have_case = time.perf_counter()
         from recoseg_hf.inference import check_outputs, load_pipeline, predict_case, write_prediction
 
         check_outputs(case, output, overwrite)
         bar.enter("Loading the model")
         pipeline = _quiet(load_pipeline, model, device=device, revision=revision)
         loaded = time.perf_counter()
-        bar.enter("Denoising")
-        prediction = predict_case(pipeline, case, progress=bar.advance, **settings)
-        prediction.report["seconds"] |= {"read": round(read - started, 3), "load_model": round(loaded - read, 3)}
+        bar.enter("Synthesizing T1ce" if pipeline.synthesizer else "Segmenting")
+
+        def denoised(done: int, total: int) -> None:
+            bar.advance(done, total)
+            if done == total:
+                bar.enter("Segmenting")
+
+        prediction = predict_case(pipeline, case, progress=denoised, **settings)
+        prediction.report["seconds"] |= {
+            first_stage[0]: round(have_case - started, 3),
+            "load_model": round(loaded - have_case, 3),
+        }
         bar.enter("Writing")
         files = write_prediction(prediction, case, output, overwrite)
     return Finished(case, prediction, files)
@@ -82,6 +91,7 @@ def tell(finished: Finished) -> None:
         "Residual": settings["residual_source"],
         "Model": report["model"]["name"],
         "Results": finished.files["report"].parent,
+        "Picture": finished.files["overview"].name,
     }
     for label, value in rows.items():
         typer.echo(f"{label + ':':<14}{value}")

@@ -96,18 +96,35 @@ def _embedded() -> Path:
 
 
 def _download(hub_id: str, revision: str | None) -> Path:
+    """Get a repository's index first: it says for little whether there is such a model, and which class it is of."""
+    from huggingface_hub import hf_hub_download
+
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
     try:
-        return Path(ReCoSegPipeline.download(hub_id, revision=revision, use_safetensors=True))
+        index = Path(hf_hub_download(hub_id, _INDEX, revision=revision))
+        load_settings(index.parent)
+        return Path(ReCoSegPipeline.download(hub_id, revision=index.parent.name, use_safetensors=True))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
             hub_id,
-            f"no such folder here, and not to be had from the Hub ({reason})",
+            f"no such folder here, and {_hub_reason(error, revision)}",
             _EXPECTED,
             "Check the name, the network and, for a private model, `hf auth login`.",
         ) from error
+
+
+def _hub_reason(error: Exception, revision: str | None) -> str:
+    from huggingface_hub import errors
+
+    reasons = (
+        (errors.LocalEntryNotFoundError, "the Hub cannot be reached and no copy is kept here"),
+        (errors.RevisionNotFoundError, f"the Hub has no revision {revision!r} of it"),
+        (errors.RepositoryNotFoundError, "the Hub has no such model, or it is private"),
+        (errors.EntryNotFoundError, f"on the Hub it has no {_INDEX}"),
+    )
+    other = str(error).strip().splitlines()[0]
+    return next((reason for kind, reason in reasons if isinstance(error, kind)), f"the Hub gave none ({other})")
 
 
 def _load(folder: Path) -> ReCoSegPipeline:

@@ -29,7 +29,7 @@ _GROUND, _BLACK = (16, 18, 22), (0, 0, 0)
 _TEXT, _FAINT = (236, 238, 242), (156, 162, 172)
 _PREDICTED, _REFERENCE, _SYNTHETIC = (255, 204, 0), (70, 190, 255), (255, 170, 90)
 _RESIDUAL_CAPTIONS = {
-    "measured": "|synthetic - measured|",
+    "measured": "|synthetic - given T1ce|",
     "ensemble": "spread over samples",
     "none": "not used",
 }
@@ -138,14 +138,14 @@ def choose_slices(mask: np.ndarray, brain: np.ndarray) -> list[int]:
 
 
 def _scans(view: _View, case: Case, prediction: Prediction) -> Iterator[_Column]:
-    yield _Column("FLAIR", "measured", view.intensities(case.flair))
+    yield _Column("FLAIR", "as given", view.intensities(case.flair))
     limits = None
     if case.t1ce is None:
         yield _Column("T1ce", "not given", None)
     else:
         data = to_canonical(case.t1ce).data
         limits = view.limits(data)
-        yield _Column("T1ce", "measured", view.scaled(data, limits))
+        yield _Column("T1ce", "as given", view.scaled(data, limits))
     if prediction.t1ce is None:
         yield _Column("Synthetic T1ce", "the model makes none", None)
     else:

@@ -30,6 +30,7 @@ class Prediction:
             without a synthesizer.
         residual: float32 in [0, 1], the calibrated map that guided the segmenter; None where none did.
         uncertainty: float32, standard deviation over the samples in the units of `t1ce`; None for a single sample.
+        region_probabilities: float32 in [0, 1] for each region of the model: `wt`, and `tc` and `et` if it has them.
         report: JSON values: `subject`, `model`, `settings`, `results`, `grid`, `seconds`, `versions`, `warnings`.
     """
 
@@ -38,6 +39,7 @@ class Prediction:
     t1ce: Volume | None = None
     residual: Volume | None = None
     uncertainty: Volume | None = None
+    region_probabilities: dict[str, Volume] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
 
@@ -92,7 +94,8 @@ def predict_case(
         "residual_source": output.residual_source,
     }
     report = build_report(pipeline, case, mask, settings, clock.seconds())
-    return Prediction(mask=mask, report=report, **volumes)
+    regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
+    return Prediction(mask=mask, report=report, region_probabilities=regions, **volumes)
 
 
 def _run(
@@ -123,14 +126,22 @@ def _run(
 
 def _on_own_grid(output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case) -> dict[str, Volume]:
     """Bring each of the pipeline's maps that there is back to the case's grid."""
-    outside = ~np.logical_or.reduce([getattr(case, name).data != 0 for name in CONDITIONS])
-    restored = {}
-    for name in ("probability", "t1ce", "residual", "uncertainty"):
-        if (slices := getattr(output, name)) is not None:
-            volume = from_canonical(Volume(np.moveaxis(slices, 0, 2), affine), like=case.flair)
-            volume.data[outside] = 0  # interpolation reaches a voxel past the edge of the brain
-            restored[name] = volume
-    return restored
+    maps = {name: getattr(output, name) for name in ("probability", "t1ce", "residual", "uncertainty")}
+    return {name: _restore(slices, affine, case) for name, slices in maps.items() if slices is not None}
+
+
+def _regions_on_own_grid(
+    output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case, whole_tumour: Volume
+) -> dict[str, Volume]:
+    others = {name: slices for name, slices in output.region_probabilities.items() if name != "wt"}
+    return {"wt": whole_tumour, **{name: _restore(slices, affine, case) for name, slices in others.items()}}
+
+
+def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:
+    volume = from_canonical(Volume(np.moveaxis(slices, 0, 2), affine), like=case.flair)
+    # Interpolation reaches a voxel past the edge of the brain.
+    volume.data[~np.logical_or.reduce([getattr(case, name).data != 0 for name in CONDITIONS])] = 0
+    return volume
 
 
 def _input_error(case: Case, message: str) -> InputError:

@@ -33,7 +33,7 @@ def test_a_missing_folder_is_not_looked_for_on_the_hub(name):
 
 def test_what_may_be_a_hub_id_is_told_as_both():
     # The tests run offline, so that the Hub cannot be asked.
-    with pytest.raises(InputError, match=r"^org/no-such-model: no such folder here, and not to be had from the Hub"):
+    with pytest.raises(InputError, match=r"^org/no-such-model: no such folder here, and the Hub cannot be reached"):
         find_model("org/no-such-model")
 
 

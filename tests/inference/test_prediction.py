@@ -70,6 +70,14 @@ def test_synthetic_t1ce_has_the_units_of_the_source(tiny_pipeline, case, predict
     assert low - 1e-2 <= values.min() < values.max() <= high + 1e-2
 
 
+def test_every_region_of_the_model_is_there(tiny_pipeline, case, prediction):
+    assert tuple(prediction.region_probabilities) == tiny_pipeline.region_names
+    assert prediction.region_probabilities["wt"] is prediction.probability
+    for volume in prediction.region_probabilities.values():
+        assert volume.shape == case.flair.shape
+        assert 0 <= volume.data.min() <= volume.data.max() <= 1
+
+
 def test_seed_decides(tiny_pipeline, case, prediction):
     same = predict_case(tiny_pipeline, case, slice_batch_size=16, seed=0)
     other = predict_case(tiny_pipeline, case, seed=1)
