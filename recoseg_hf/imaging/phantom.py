@@ -1,4 +1,4 @@
-"""Simulated cases: what a fresh machine, the tests and the demo run on, with the truth known and no patient behind it."""
+"""Simulated cases with known truth and no patient behind them: for the demo, the tests and a fresh machine."""
 
 from __future__ import annotations
 
