@@ -14,12 +14,13 @@ import torch
 from datasets import DatasetDict
 from tqdm.auto import tqdm
 
+from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.learning.options import option, parse_options
 from recoseg_hf.learning.residual_cache import cache_split
 from recoseg_hf.learning.slice_batches import open_slices
 from recoseg_hf.learning.slices import MANIFEST, SliceSettings, read_manifest
-from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
 
@@ -40,7 +41,10 @@ class CacheOptions:
 def main(options: CacheOptions) -> None:
     """Cache every split and write the data set anew."""
     tune_process()
-    pipeline = load_or_build(options.pretrained_model_name_or_path, seed=0)
+    prepared = read_manifest(options.train_data_dir)
+    if Path(options.output_dir).resolve() == Path(options.train_data_dir).resolve():
+        raise InputError(options.output_dir, "it is --train_data_dir", "another folder", "Name a new one.")
+    pipeline = ReCoSegPipeline.from_pretrained(options.pretrained_model_name_or_path)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
     tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
     steps = options.num_inference_steps or pipeline.config.num_inference_steps
@@ -53,15 +57,18 @@ def main(options: CacheOptions) -> None:
                     pipeline, table, steps, options.num_samples, options.seed, options.batch_size, bar.update
                 )
     DatasetDict(cached).save_to_disk(options.output_dir)
-    write_json(Path(options.output_dir) / MANIFEST, manifest(options, steps))
+    write_json(Path(options.output_dir) / MANIFEST, prepared | {"residuals": origin(options, steps)})
 
 
-def manifest(options: CacheOptions, steps: int) -> dict:
-    """The prepared data's manifest and how its residuals came about."""
+def origin(options: CacheOptions, steps: int) -> dict:
+    """How the residuals came about, for the manifest."""
     weights = sorted(Path(options.pretrained_model_name_or_path).glob("synthesizer/*.safetensors"))
-    residuals = {"steps": steps, "samples": options.num_samples, "seed": options.seed}
-    residuals["weights_sha256"] = [sha256_file(file) for file in weights]
-    return read_manifest(options.train_data_dir) | {"residuals": residuals}
+    return {
+        "steps": steps,
+        "samples": options.num_samples,
+        "seed": options.seed,
+        "weights_sha256": [sha256_file(file) for file in weights],
+    }
 
 
 if __name__ == "__main__":

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.options import TrainingOptions, option, parse_options
-from recoseg_hf.learning.segmentation import SourceMix, segmentation_step_loss, validate_segmentation
+from recoseg_hf.learning.segmentation import (
+    SourceMix,
+    cached_columns,
+    segmentation_step_loss,
+    validate_segmentation,
+)
 from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build
@@ -32,14 +37,17 @@ def main(options: SegmenterOptions) -> None:
     """The whole run."""
     tune_process()
     pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
-    tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
-    dataset = SliceDataset(tables["train"], pipeline.config.context_slices)
-    validation = SliceDataset(tables["validation"], pipeline.config.context_slices, options.validation_every)
     augmentation = None if options.no_augmentation else AugmentationSettings()
     sources = SourceMix(options.measured_share, options.ensemble_share, options.none_share)
+    columns = cached_columns(pipeline.channels, sources)
 
     run = TrainingRun(options, pipeline.segmenter, higher_is_better=True)
     run.resume()
+    with run.accelerator.main_process_first():
+        settings = SliceSettings.of_pipeline(pipeline.config)
+        tables = open_slices(options.train_data_dir, options.output_dir, settings, columns)
+    dataset = SliceDataset(tables["train"], pipeline.config.context_slices)
+    validation = SliceDataset(tables["validation"], pipeline.config.context_slices, options.validation_every)
     bar = run.progress_bar()
     for step, batches in run.steps(dataset):
         for micro_step, batch in enumerate(batches):
@@ -50,7 +58,7 @@ def main(options: SegmenterOptions) -> None:
         bar.update()
         if run.validates():
             with run.averaged():
-                scores = validate_segmentation(pipeline, validation, options.train_batch_size)
+                scores = validate_segmentation(pipeline, validation, options.train_batch_size, sources.shown[0])
             run.judge(scores, by="dice_wt")
         run.save_if_due()
 

@@ -31,14 +31,15 @@ def main(options: SynthesizerOptions) -> None:
     """The whole run."""
     tune_process()
     pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
-    tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
-    dataset = SliceDataset(tables["train"])
-    validation = SliceDataset(tables["validation"], every=options.validation_every)
     augmentation = None if options.no_augmentation else AugmentationSettings()
     inference_steps = options.num_inference_steps or pipeline.config.num_inference_steps
 
     run = TrainingRun(options, pipeline.synthesizer, higher_is_better=True)
     run.resume()
+    with run.accelerator.main_process_first():
+        tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
+    dataset = SliceDataset(tables["train"])
+    validation = SliceDataset(tables["validation"], every=options.validation_every)
     bar = run.progress_bar()
     for step, batches in run.steps(dataset):
         for micro_step, batch in enumerate(batches):

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recoseg_hf.errors import CheckpointError
-from recoseg_hf.files import sha256_file, write_json
+from recoseg_hf.files import atomic_write, sha256_file, write_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
@@ -43,15 +43,14 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
         keep: how many complete checkpoints stay, at least 1.
     """
     target, partial = folder / f"{PREFIX}{state.step}", folder / f".partial-{state.step}"
-    for stale in (partial, target):
-        shutil.rmtree(stale, ignore_errors=True)
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for name, tensors in state.weights.items():
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial / _file(name))
     tensors, description = _split_optimizer(state.optimizer)
-    save_file(tensors, partial / _file("optimizer"))
+    for name, values in (*state.weights.items(), ("optimizer", tensors)):
+        _save_tensors(partial / _file(name), values)
     write_json(partial / "state.json", {"step": state.step, "optimizer": description, "progress": state.progress})
     write_json(partial / MANIFEST, {file.name: sha256_file(file) for file in sorted(partial.iterdir())})
+    shutil.rmtree(target, ignore_errors=True)  # a run that was resumed from an earlier step comes here again
     partial.rename(target)
     verify_checkpoint(target)
     for old in complete_checkpoints(folder)[: -max(keep, 1)]:
@@ -61,8 +60,9 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
 
 def complete_checkpoints(folder: Path) -> list[Path]:
     """Checkpoints that have a manifest, oldest first."""
-    found = [path for path in folder.glob(f"{PREFIX}*") if (path / MANIFEST).is_file()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix(PREFIX)))
+    steps = {path: path.name.removeprefix(PREFIX) for path in folder.glob(f"{PREFIX}*")}
+    found = [path for path, step in steps.items() if step.isdecimal() and (path / MANIFEST).is_file()]
+    return sorted(found, key=lambda path: int(steps[path]))
 
 
 def verify_checkpoint(path: Path) -> None:
@@ -73,7 +73,11 @@ def verify_checkpoint(path: Path) -> None:
     """
     if not (path / MANIFEST).is_file():
         raise CheckpointError(f"{path}: no {MANIFEST}; expected a complete checkpoint. Name another or train anew.")
-    for name, digest in json.loads((path / MANIFEST).read_text()).items():
+    try:
+        manifest = dict(json.loads((path / MANIFEST).read_text()))
+    except ValueError:
+        raise CheckpointError(f"{path / MANIFEST}: not JSON; expected file hashes. Resume from another one.") from None
+    for name, digest in manifest.items():
         if not (path / name).is_file() or sha256_file(path / name) != digest:
             raise CheckpointError(f"{path / name}: missing or changed since it was saved. Resume from another one.")
 
@@ -93,6 +97,11 @@ def load_checkpoint(path: Path) -> TrainingState:
 
 def _file(part: str) -> str:
     return f"{part}.safetensors"
+
+
+def _save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    with atomic_write(path) as temporary:  # which also asks the system to put it on the disk
+        save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, temporary)
 
 
 def _split_optimizer(state: Mapping[str, Any]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

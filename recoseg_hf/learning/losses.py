@@ -24,7 +24,7 @@ def soft_dice_loss(prediction: torch.Tensor, target: torch.Tensor, squared: bool
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """BCE + Dice (paper, Eq. 9), summed over regions' mean.
+    """BCE + Dice (paper, Eq. 9), each averaged over regions.
 
     Args:
         logits: (B, R, H, W).
@@ -37,7 +37,7 @@ def reconstruction_loss(clean: torch.Tensor, target: torch.Tensor, alpha_bar: to
     """L_recon = BCE + Dice between x0_hat and x0 (paper, Eq. 6, both weights 1).
 
     Args:
-        clean: x0_hat (B, 1, H, W) in [-1, 1] before clamping.
+        clean: x0_hat (B, 1, H, W); clamped to [-1, 1] here, beyond which it has no gradient.
         target: x0 (B, 1, H, W) in [-1, 1].
         alpha_bar: (B, 1, 1, 1).
         form: `weighted` (each slice by alpha_bar_t, since the error of x0_hat grows without bound as alpha_bar goes

@@ -8,6 +8,21 @@ from typing import TypeVar
 
 Options = TypeVar("Options")
 
+_COUNTS = (
+    "train_batch_size",
+    "gradient_accumulation_steps",
+    "max_train_steps",
+    "validation_steps",
+    "validation_every",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+)
+_CHOICES = {
+    "lr_scheduler": ("plateau", "cosine", "constant"),
+    "mixed_precision": ("no", "bf16", "fp16"),
+    "report_to": ("tensorboard", "none"),
+}
+
 
 def option(default, help: str):  # noqa: A002 (the name argparse uses)
     """A dataclass field that explains itself in `--help`."""
@@ -16,7 +31,11 @@ def option(default, help: str):  # noqa: A002 (the name argparse uses)
 
 @dataclass
 class TrainingOptions:
-    """What both training scripts take."""
+    """What both training scripts take.
+
+    Raises:
+        ValueError: naming the option, if a count is below 1 or a choice is unknown.
+    """
 
     pretrained_model_name_or_path: str = option(
         "", "Folder of pipelines/ (fresh weights), a saved pipeline or a Hub id (fine-tuning)."
@@ -43,16 +62,24 @@ class TrainingOptions:
     validation_every: int = option(1, "Validate on each n-th slice.")
     checkpointing_steps: int = option(500, "Optimiser steps between checkpoints.")
     checkpoints_total_limit: int = option(2, "Complete checkpoints that stay.")
-    resume_from_checkpoint: str = option("", "`latest` or a checkpoint folder.")
+    resume_from_checkpoint: str = option("", "`latest` (from the start if there is none) or a checkpoint folder.")
     report_to: str = option("tensorboard", "tensorboard or none.")
     no_augmentation: bool = option(False, "Train on the slices as they are.")
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; expected 1 or more.")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r}; expected one of {', '.join(choices)}.")
 
 
 def parse_options(kind: type[Options], arguments: Sequence[str] | None = None) -> Options:
     """Read `[CONFIG.yaml] [--flag value ...]`; flags win over the file.
 
     Raises:
-        SystemExit: from argparse, for unknown or missing options.
+        SystemExit: from argparse, for unknown, missing or unusable options, and for `--help`.
     """
     from transformers import HfArgumentParser
 
@@ -60,7 +87,10 @@ def parse_options(kind: type[Options], arguments: Sequence[str] | None = None) -
     if arguments and arguments[0].endswith((".yaml", ".yml")):
         arguments = _yaml_arguments(Path(arguments[0])) + arguments[1:]
     parser = HfArgumentParser(kind)
-    (options,) = parser.parse_args_into_dataclasses(arguments, look_for_args_file=False)
+    try:
+        (options,) = parser.parse_args_into_dataclasses(arguments, look_for_args_file=False)
+    except ValueError as error:
+        parser.error(str(error))
     for name in ("pretrained_model_name_or_path", "train_data_dir", "output_dir"):
         if not getattr(options, name):
             parser.error(f"--{name} is needed")

@@ -1,6 +1,6 @@
 """One training step and one validation of the segmenter."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -18,15 +18,29 @@ from recoseg_hf.pipeline.residual import named_planes
 
 @dataclass(frozen=True)
 class SourceMix:
-    """How often a training slice gets which residual: residual dropout, so that the segmenter works without T1ce."""
+    """How often a training slice gets which residual: residual dropout, so that the segmenter works without T1ce.
+
+    Raises:
+        ValueError: if a share is negative or all are 0.
+    """
 
     measured: float = 0.7
     ensemble: float = 0.15
     none: float = 0.15
 
+    def __post_init__(self) -> None:
+        shares = [getattr(self, name) for name in RESIDUAL_SOURCES]
+        if min(shares) < 0 or sum(shares) <= 0:
+            raise ValueError(f"{self}; expected shares of 0 or more, not all of them 0.")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The sources that are shown at all; the first is the one to validate with."""
+        return tuple(name for name in RESIDUAL_SOURCES if getattr(self, name) > 0)
+
     def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
         """Class labels int64 (size,), positions in `RESIDUAL_SOURCES`."""
-        weights = torch.tensor([getattr(self, name) for name in RESIDUAL_SOURCES])
+        weights = torch.tensor([float(getattr(self, name)) for name in RESIDUAL_SOURCES])
         return torch.multinomial(weights, size, replacement=True, generator=generator)
 
 
@@ -61,12 +75,26 @@ def segmentation_step_loss(
     return segmentation_loss(F.pixel_shuffle(logits, pipeline.config.pixel_unshuffle), target.to(device))
 
 
+def cached_columns(channels: Sequence[str], sources: SourceMix) -> list[str]:
+    """The columns of `training/cache_residuals.py` that a segmenter with these channels is trained on."""
+    by_source = {"measured": ["synthetic_t1ce", "residual_max"], "ensemble": ["spread", "spread_max"], "none": []}
+    columns = ["synthetic_t1ce"] if "synthetic_t1ce" in channels else []
+    if "residual" in channels:
+        columns += [column for source in sources.shown for column in by_source[source]]
+    return list(dict.fromkeys(columns))
+
+
 def guided_images(
     pipeline: ReCoSegPipeline, batch: Mapping[str, torch.Tensor], labels: torch.Tensor
 ) -> dict[str, torch.Tensor]:
     """The image columns (B, K, C, S, S), with a column `residual` made for each slice's source.
 
     Calibration is that of `calibrate_residual` over the whole volume, whose maximum the cache holds.
+
+    Args:
+        pipeline: gives channels and `residual_clip`.
+        batch: items of `SliceDataset`, collated.
+        labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
     """
     images = {name: batch[name] for name in ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce") if name in batch}
     if "residual" not in pipeline.channels:

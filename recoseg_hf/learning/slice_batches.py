@@ -1,5 +1,6 @@
 """A prepared slice data set as batches for the nets: a slice with its neighbours, in order."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,20 @@ def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:
     return first, last
 
 
-def open_slices(train_data_dir: str | Path, output_dir: str | Path, settings: SliceSettings) -> Any:
+def open_slices(
+    train_data_dir: str | Path, output_dir: str | Path, settings: SliceSettings, columns: Sequence[str] = ()
+) -> Any:
     """The `DatasetDict` of a prepared data set, or of a BraTS-style folder, prepared first under `output_dir`.
 
+    Args:
+        train_data_dir: either folder; the split of a BraTS-style one is its `splits.json`.
+        output_dir: of the run.
+        settings: of the pipeline.
+        columns: those that are needed beside the ones of `recoseg prepare`.
+
     Raises:
-        InputError: if the data set was prepared with other settings than the pipeline's.
+        InputError: if the data set was prepared with other settings than the pipeline's, has no `train` or no
+            `validation`, or lacks a column.
     """
     from datasets import load_from_disk
 
@@ -77,12 +87,24 @@ def open_slices(train_data_dir: str | Path, output_dir: str | Path, settings: Sl
         source = Path(output_dir) / "slices"
         if not (source / "dataset_dict.json").is_file():
             prepare_dataset(train_data_dir, source, split if split.is_file() else None, settings)
+    _check_settings(source, settings)
+    tables = load_from_disk(str(source))
+    for name in ("train", "validation"):
+        if name not in tables:
+            raise InputError(source, f"no split {name}", "train and validation", "Prepare it with a split.")
+        lacking = [column for column in columns if column not in tables[name].column_names]
+        if lacking:
+            remedy = "Run training/cache_residuals.py on it, and name its output."
+            raise InputError(source, f"no {', '.join(lacking)} in {name}", "slices with cached residuals", remedy)
+    return tables
+
+
+def _check_settings(source: Path, settings: SliceSettings) -> None:
     found = read_manifest(source)["settings"]
-    differing = {name: value for name, value in settings.__dict__.items() if found[name] != value}
+    differing = {name: value for name, value in settings.__dict__.items() if found.get(name) != value}
     if differing:
-        listed = ", ".join(f"{name} {found[name]} (the pipeline has {value})" for name, value in differing.items())
+        listed = ", ".join(f"{name} {found.get(name)} (the pipeline has {value})" for name, value in differing.items())
         raise InputError(source, f"slices prepared with {listed}", "the pipeline's settings", "Prepare them anew.")
-    return load_from_disk(str(source))
 
 
 def training_loader(

@@ -3,6 +3,7 @@
 torch's ReduceLROnPlateau knows nothing of early stopping and, through Accelerate, is stepped once per process.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 
@@ -27,7 +28,7 @@ class ScoreWatch:
     learning_rate_factor: float = 1.0
 
     def observe(self, score: float) -> bool:
-        """Take one validation's score; True if it is the best so far."""
+        """Take one validation's score; True if it is the best so far, which one that is not finite never is."""
         if self._improves(score):
             self.best, self.since_best, self.since_drop = float(score), 0, 0
             return True
@@ -48,11 +49,13 @@ class ScoreWatch:
         return asdict(self)
 
     def restore(self, state: dict) -> None:
-        """Take back what `state` gave."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        """Take back what has happened out of what `state` gave; the settings stay those of this run."""
+        for name in ("best", "since_best", "since_drop", "learning_rate_factor"):
+            setattr(self, name, state[name])
 
     def _improves(self, score: float) -> bool:
+        if not math.isfinite(score):
+            return False
         if self.best is None:
             return True
         return score > self.best if self.higher_is_better else score < self.best

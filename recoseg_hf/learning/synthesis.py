@@ -83,13 +83,13 @@ def validate_synthesis(
         seed: of the noise; fixed, so that scores can be compared.
 
     Returns:
-        `psnr` in dB (range 1, the clipped intensities, on the nets' grid) and `mae` in units of that range.
+        `psnr` in dB (range 1, the T1ce's [0, 1] on the nets' grid; at most 120) and `mae` in units of that range.
     """
     errors = []
     for _, group in groupby(range(len(dataset)), key=dataset.subject):
         errors.append(_subject_errors(pipeline, dataset, list(group), steps, batch_size, seed))
     return {
-        "psnr": sum(-10 * math.log10(squared) for squared, _ in errors) / len(errors),
+        "psnr": sum(-10 * math.log10(max(squared, 1e-12)) for squared, _ in errors) / len(errors),
         "mae": sum(absolute for _, absolute in errors) / len(errors),
     }
 

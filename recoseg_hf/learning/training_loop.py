@@ -2,12 +2,14 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
@@ -31,6 +33,9 @@ class TrainingRun:
         options: of the script.
         net: the net to train; trained in place.
         higher_is_better: whether the validation score grows with quality.
+
+    Raises:
+        RuntimeError: if several processes were launched that do not know of one another.
     """
 
     def __init__(self, options: TrainingOptions, net: UNet2DModel, higher_is_better: bool = True):
@@ -41,6 +46,7 @@ class TrainingRun:
             log_with=None if options.report_to == "none" else options.report_to,
             project_dir=self.folder / "logs",
         )
+        _check_processes(self.accelerator.num_processes)
         if options.gradient_checkpointing:
             net.enable_gradient_checkpointing()
         net.to(memory_format=torch.channels_last).train()
@@ -62,14 +68,21 @@ class TrainingRun:
         return self.accelerator.unwrap_model(self.net)
 
     def resume(self) -> None:
-        """Continue from the checkpoint that the options name; starts the trackers either way."""
+        """Continue from the checkpoint that the options name; starts the trackers either way.
+
+        Raises:
+            CheckpointError: if the checkpoint is not complete and unchanged, or if none is named and the folder has
+                some, with which those of a new run would get mixed up.
+        """
         wanted = self.options.resume_from_checkpoint
-        if wanted:
-            found = complete_checkpoints(self.folder) if wanted == "latest" else [Path(wanted)]
-            if found:
-                self._restore(load_checkpoint(found[-1]))
-            elif wanted != "latest":
-                raise CheckpointError(f"{wanted}: not found; expected a checkpoint folder or `latest`.")
+        found = complete_checkpoints(self.folder) if wanted in ("", "latest") else [Path(wanted)]
+        if found and not wanted:
+            raise CheckpointError(
+                f"{self.folder}: holds {found[-1].name} of another run; expected a folder without checkpoints. Go on "
+                "with --resume_from_checkpoint latest, or name another --output_dir."
+            )
+        if found:
+            self._restore(load_checkpoint(found[-1]))
         if self.options.report_to != "none":
             self.accelerator.init_trackers("tensorboard", config=dict(self.options.__dict__))
 
@@ -118,8 +131,9 @@ class TrainingRun:
     def update(self) -> float:
         """Clip, step the optimiser and the average; returns the step's mean loss over all processes."""
         self.accelerator.clip_grad_norm_(self.net.parameters(), self.options.max_grad_norm)
+        rate = self.learning_rate()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.net.parameters())
@@ -127,7 +141,7 @@ class TrainingRun:
         self._losses.clear()
         self.step += 1
         if self.step % 10 == 0:
-            self.log({"loss": loss, "learning_rate": self.learning_rate()})
+            self.log({"loss": loss, "learning_rate": rate})
         return loss
 
     def learning_rate(self) -> float:
@@ -157,7 +171,14 @@ class TrainingRun:
             self.ema.restore(self.net.parameters())
 
     def judge(self, scores: Mapping[str, float], by: str) -> None:
-        """Log validation scores, keep the averaged weights if `by` is the best so far, move plateau and stopping."""
+        """Log validation scores, keep the averaged weights if `by` is the best so far, move plateau and stopping.
+
+        Raises:
+            ValueError: if `by` could not be computed.
+        """
+        if by not in scores:
+            raise ValueError(f"the validation gave no {by}; expected validation slices that hold tumour.")
+        scores = self._agreed(scores)
         self.log({f"validation/{name}": value for name, value in scores.items()})
         if self.watch.observe(scores[by]) and self.accelerator.is_main_process:
             with atomic_write(self.folder / BEST_WEIGHTS) as path:
@@ -173,8 +194,8 @@ class TrainingRun:
 
     def save_if_due(self) -> None:
         """Write a checkpoint every `checkpointing_steps` and at the end."""
-        due = self.step % self.options.checkpointing_steps == 0 or self.step == self.options.max_train_steps
-        if due and self.accelerator.is_main_process:
+        last = self.step == self.options.max_train_steps or self.watch.stopped
+        if (last or self.step % self.options.checkpointing_steps == 0) and self.accelerator.is_main_process:
             weights = {"net": self.bare_net.state_dict(), "ema": self._averaged_weights()}
             state = TrainingState(self.step, weights, self.optimizer.state_dict(), self._progress())
             save_checkpoint(self.folder, state, self.options.checkpoints_total_limit)
@@ -183,12 +204,23 @@ class TrainingRun:
         """Leave the best averaged weights in the net and close the trackers."""
         self.accelerator.wait_for_everyone()
         best = self.folder / BEST_WEIGHTS
-        self.bare_net.load_state_dict(load_file(best) if best.is_file() else self._averaged_weights(), strict=False)
+        weights = load_file(best) if best.is_file() else self._averaged_weights()
+        self.bare_net.load_state_dict(dict(self.bare_net.named_buffers()) | weights)
         self.bare_net.eval()
         self.accelerator.end_training()
 
     def _progress(self) -> dict:
-        return {"watch": self.watch.state(), "ema_step": self.ema.optimization_step}
+        progress = {"watch": self.watch.state(), "ema_step": self.ema.optimization_step}
+        if self.accelerator.scaler is not None:  # fp16
+            progress["scaler"] = self.accelerator.scaler.state_dict()
+        return progress
+
+    def _agreed(self, scores: Mapping[str, float]) -> dict[str, float]:
+        """The main process's scores on all processes, so that these slow down and stop at the same step."""
+        if self.accelerator.num_processes == 1:
+            return dict(scores)
+        values = torch.tensor(list(scores.values()), dtype=torch.float64, device=self.accelerator.device)
+        return dict(zip(scores, broadcast(values).tolist(), strict=True))
 
     def _averaged_weights(self) -> dict[str, torch.Tensor]:
         names = (name for name, _ in self.bare_net.named_parameters())
@@ -201,5 +233,16 @@ class TrainingRun:
         for shadow, name in zip(self.ema.shadow_params, names, strict=True):
             shadow.copy_(state.weights["ema"][name])
         self.ema.optimization_step = state.progress["ema_step"]
+        if "scaler" in state.progress and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state.progress["scaler"])
         self.watch.restore(state.progress["watch"])
         self.step = state.step
+
+
+def _check_processes(known: int) -> None:
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if launched != known:
+        raise RuntimeError(
+            f"{launched} processes were launched and each knows of {known}: they would train apart and overwrite one "
+            "another. On a CPU set ACCELERATE_USE_CPU=true (see training/README.md)."
+        )

@@ -17,8 +17,11 @@ SETTINGS = SliceSettings(image_size=16, field_of_view=16)
 def brats_like(tmp_path_factory) -> Path:
     """Three simulated subjects and `splits.json`."""
     root = tmp_path_factory.mktemp("cases")
-    for subject in ("sub-01", "sub-02", "sub-03"):
-        factories.save_case(root, subject, SHAPE)
+    for number, subject in enumerate(("sub-01", "sub-02", "sub-03")):
+        for seed, modality in enumerate(factories.MODALITIES):
+            file = root / subject / f"{subject}_{modality}.nii.gz"
+            factories.save(file, factories.intensities(SHAPE, seed + 10 * number))
+        factories.save(root / subject / f"{subject}_seg.nii.gz", factories.labels(SHAPE))
     (root / "splits.json").write_text(json.dumps(SPLIT | {"sites": {"sub-01": "A"}}))
     return root
 

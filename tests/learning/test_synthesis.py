@@ -1,0 +1,130 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from datasets import load_from_disk
+from diffusers import DDIMScheduler, DDPMScheduler
+from torch import nn
+from torch.utils.data import default_collate
+
+from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.slice_batches import SliceDataset
+from recoseg_hf.learning.synthesis import augmented_pair, synthesis_loss, validate_synthesis
+from tests.tiny import FEW_STEP, tiny_pipeline
+
+SCHEDULES = {
+    "epsilon": {},
+    "v_prediction": FEW_STEP,
+    "sample": FEW_STEP | {"prediction_type": "sample"},
+}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def dataset(prepared):
+    return SliceDataset(load_from_disk(str(prepared))["train"])
+
+
+@pytest.fixture(scope="module")
+def batch(dataset):
+    return default_collate([dataset[index] for index in range(4)])
+
+
+class Knowing(nn.Module):
+    """Returns the exact target for the batch it was made for."""
+
+    def __init__(self, scheduler, clean):
+        super().__init__()
+        self.scheduler, self.clean = scheduler, clean
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs, timesteps):
+        alpha = self.scheduler.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+        noise = (inputs[:, :1] - alpha.sqrt() * self.clean) / (1 - alpha).sqrt()
+        kind = self.scheduler.config.prediction_type
+        velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * self.clean
+        found = {"epsilon": noise, "sample": self.clean, "v_prediction": velocity}[kind]
+        return SimpleNamespace(sample=found + self.weight)
+
+
+class TestLoss:
+    @pytest.mark.parametrize("kind", SCHEDULES)
+    def test_a_perfect_net_has_no_loss_but_the_entropy_of_grey(self, kind, batch):
+        scheduler = DDPMScheduler(**SCHEDULES[kind])
+        pipeline = tiny_pipeline(scheduler=scheduler)
+        net = Knowing(scheduler, 2 * batch["t1ce"][:, 0] - 1)
+        assert synthesis_loss(net, pipeline, batch, seeded(), None, "none").item() == pytest.approx(0, abs=1e-6)
+        net.weight.data.fill_(0.5)
+        assert synthesis_loss(net, pipeline, batch, seeded(), None, "none").item() == pytest.approx(0.25, abs=1e-3)
+
+    @pytest.mark.parametrize("fold", [1, 2])
+    @pytest.mark.parametrize("form", ["weighted", "paper"])
+    def test_every_weight_gets_a_finite_gradient(self, fold, form, batch):
+        pipeline = tiny_pipeline(pixel_unshuffle=fold, scheduler=DDIMScheduler(**FEW_STEP))
+        net = pipeline.synthesizer.train()
+        synthesis_loss(net, pipeline, batch, seeded(), AugmentationSettings(), form).backward()
+        assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in net.parameters())
+
+    def test_the_generator_decides_timesteps_noise_and_augmentation(self, batch):
+        pipeline = tiny_pipeline()
+        losses = [
+            synthesis_loss(
+                pipeline.synthesizer, pipeline, batch, seeded(seed), AugmentationSettings(), "weighted"
+            ).item()
+            for seed in (1, 1, 2)
+        ]
+        assert losses[0] == losses[1] != losses[2]
+
+    def test_training_and_sampling_feed_the_net_alike(self, batch):
+        """Noisy image first, then FLAIR, T1, T2, each folded."""
+        pipeline, seen = tiny_pipeline(pixel_unshuffle=2), []
+        pipeline.synthesizer.register_forward_pre_hook(lambda net, arguments: seen.append(arguments[0]))
+        synthesis_loss(pipeline.synthesizer, pipeline, batch, seeded(), None, "none")
+        with torch.no_grad():
+            pipeline.denoise(batch["conditions"][:, 0], [seeded(i) for i in range(4)], 1)
+        assert seen[0].shape == seen[1].shape == (4, 16, 8, 8)
+        assert torch.equal(seen[0][:, 4:], seen[1][:, 4:])
+
+
+class TestAugmentedPair:
+    def test_without_augmentation_t1ce_is_only_moved_to_its_range(self, batch):
+        conditions, clean = augmented_pair(batch, seeded(), None)
+        assert torch.equal(conditions, batch["conditions"][:, 0])
+        assert torch.equal(clean, 2 * batch["t1ce"][:, 0] - 1)
+
+    def test_conditions_and_t1ce_move_alike_and_only_conditions_are_jittered(self, batch):
+        copied = dict(batch) | {"t1ce": (batch["conditions"][:, :, :1] + 3) / 6}
+        settings = AugmentationSettings(affine=1, flip=0.5, intensity=0, noise=0)
+        conditions, clean = augmented_pair(copied, seeded(), settings)
+        assert torch.allclose(conditions[:, :1] / 3, clean, atol=1e-5)
+        jittered, same = augmented_pair(copied, seeded(), AugmentationSettings(affine=1, intensity=1, noise=0))
+        moved, _ = augmented_pair(copied, seeded(), AugmentationSettings(affine=1, intensity=1e-9, noise=0))
+        assert not torch.allclose(jittered, moved)
+        assert torch.allclose(same, (moved[:, :1]) / 3, atol=1e-5)
+
+
+class TestValidation:
+    def test_errors_are_in_the_brain_and_means_over_subjects(self, dataset):
+        pipeline = tiny_pipeline()
+        scores = validate_synthesis(pipeline, dataset, steps=2, batch_size=3)
+        again = validate_synthesis(pipeline, dataset, steps=2, batch_size=64)
+        assert 0 < scores["psnr"] < 30
+        assert 0 < scores["mae"] < 1
+        assert scores["psnr"] == pytest.approx(again["psnr"], abs=1e-3)
+
+    def test_the_number_is_what_it_says(self, dataset, monkeypatch):
+        pipeline = tiny_pipeline()
+        monkeypatch.setattr(
+            pipeline, "denoise", lambda conditions, generators, steps: torch.full((len(conditions), 1, 16, 16), 0.25)
+        )
+        expected = []
+        for subject in ("sub-01", "sub-02"):
+            rows = [dataset[i] for i in range(len(dataset)) if dataset.subject(i) == subject]
+            real = torch.cat([row["t1ce"][row["brain"] > 0] for row in rows])
+            expected.append(((real - 0.25).square().mean(), (real - 0.25).abs().mean()))
+        scores = validate_synthesis(pipeline, dataset, steps=1, batch_size=5)
+        assert scores["mae"] == pytest.approx(sum(error.item() for _, error in expected) / 2, rel=1e-4)
+        assert scores["psnr"] == pytest.approx(sum(-10 * error.log10().item() for error, _ in expected) / 2, rel=1e-4)
