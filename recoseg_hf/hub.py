@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import atomic_write, shipped_folder
+from recoseg_hf.files import atomic_write, shipped_folder, write_json
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -27,6 +27,10 @@ def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
     import torch
 
     pipeline.to(dtype=torch.float16).save_pretrained(str(folder), safe_serialization=True)
+    for config in (*Path(folder).glob("*.json"), *Path(folder).glob("*/*.json")):
+        values = json.loads(config.read_text(encoding="utf-8"))
+        if values.pop("_name_or_path", None) is not None:  # diffusers notes where it was loaded from: a local path
+            write_json(config, values)
 
 
 def render_card(folder: str | Path, results: str | Path, template: str = "recoseg_small.md.jinja") -> Path:
