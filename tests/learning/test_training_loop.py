@@ -1,0 +1,283 @@
+"""Real runs of a few steps on slices of simulated cases."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from datasets import load_from_disk
+from safetensors.torch import load_file
+
+from recoseg_hf.errors import CheckpointError
+from recoseg_hf.files import sha256_file
+from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.options import TrainingOptions
+from recoseg_hf.learning.slice_batches import SliceDataset
+from recoseg_hf.learning.synthesis import synthesis_loss
+from recoseg_hf.learning.training_loop import BEST_WEIGHTS, TrainingRun
+from tests.tiny import tiny_net, tiny_pipeline
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate():
+    """Accelerate keeps one state per process; each run here is a process of its own, in effect."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(scope="module")
+def dataset(prepared):
+    return SliceDataset(load_from_disk(str(prepared))["train"])
+
+
+def options(folder, **changes) -> TrainingOptions:
+    defaults = {
+        "output_dir": str(folder),
+        "train_batch_size": 2,
+        "gradient_accumulation_steps": 2,
+        "max_train_steps": 6,
+        "lr_warmup_steps": 2,
+        "validation_steps": 2,
+        "checkpointing_steps": 3,
+        "checkpoints_total_limit": 9,
+        "lr_plateau_patience": 0,
+        "report_to": "none",
+    }
+    return TrainingOptions(**defaults | changes)
+
+
+def prepared_run(folder, **changes) -> TrainingRun:
+    return TrainingRun(options(folder, **changes), tiny_net(4, 1, dropout=0.0))
+
+
+def train(folder, dataset, until: int | None = None, scores=(0.1, 0.3, 0.2), **changes) -> TrainingRun:
+    """A whole run with made-up validation scores; `until` ends it early, as a power cut would."""
+    pipeline = tiny_pipeline(seed=1)
+    run = TrainingRun(options(folder, **changes), pipeline.synthesizer)
+    run.resume()
+    for step, batches in run.steps(dataset):
+        for micro_step, batch in enumerate(batches):
+            with run.accumulate(micro_step):
+                generator = run.generator(step, micro_step)
+                run.backward(synthesis_loss(run.net, pipeline, batch, generator, AugmentationSettings(), "weighted"))
+        run.update()
+        if run.validates():
+            with run.averaged():
+                score = scores[(run.step // run.options.validation_steps - 1) % len(scores)]
+            run.judge({"psnr": score}, by="psnr")
+        run.save_if_due()
+        if run.step == until:
+            return run
+    run.finish()
+    return run
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {file.name: sha256_file(file) for file in folder.glob("*") if file.suffix in (".safetensors", ".json")}
+
+
+def logged(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return folder, train(folder, dataset)
+
+
+class TestResume:
+    @pytest.mark.parametrize("until", [3, 5])
+    def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, until, uninterrupted, dataset, tmp_path):
+        whole, _ = uninterrupted
+        train(tmp_path, dataset, until=until)
+        assert not (tmp_path / "checkpoint-6").exists()
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(tmp_path, dataset, resume_from_checkpoint="latest")
+        assert hashes(tmp_path / "checkpoint-6") == hashes(whole / "checkpoint-6")
+        assert sha256_file(tmp_path / BEST_WEIGHTS) == sha256_file(whole / BEST_WEIGHTS)
+
+    def test_a_named_checkpoint_may_lie_elsewhere(self, uninterrupted, dataset, tmp_path):
+        whole, _ = uninterrupted
+        run = train(tmp_path, dataset, resume_from_checkpoint=str(whole / "checkpoint-3"))
+        assert run.step == 6
+        assert hashes(tmp_path / "checkpoint-6") == hashes(whole / "checkpoint-6")
+
+    def test_a_finished_run_does_nothing_more(self, uninterrupted, dataset):
+        whole, _ = uninterrupted
+        before = hashes(whole / "checkpoint-6")
+        assert train(whole, dataset, resume_from_checkpoint="latest").step == 6
+        assert hashes(whole / "checkpoint-6") == before
+
+    def test_latest_starts_from_nothing_where_there_is_nothing(self, tmp_path):
+        run = prepared_run(tmp_path, resume_from_checkpoint="latest")
+        run.resume()
+        assert run.step == 0
+
+    def test_a_new_run_is_not_mixed_into_an_old_one(self, uninterrupted):
+        whole, _ = uninterrupted
+        run = prepared_run(whole)
+        message = r"holds checkpoint-6 of another run; .* Go on with --resume_from_checkpoint latest, or name another"
+        with pytest.raises(CheckpointError, match=message):
+            run.resume()
+
+    def test_a_checkpoint_that_is_not_there_is_refused(self, tmp_path):
+        run = prepared_run(tmp_path, resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+        with pytest.raises(CheckpointError, match=r"checkpoint-9: no manifest\.json; expected a complete checkpoint"):
+            run.resume()
+
+
+class TestSteps:
+    def test_all_weights_move(self, uninterrupted):
+        _, run = uninterrupted
+        fresh = tiny_pipeline(seed=1).synthesizer
+        pairs = zip(run.bare_net.parameters(), fresh.parameters(), strict=True)
+        assert all(not torch.equal(trained, start) for trained, start in pairs)
+
+    def test_accumulated_micro_batches_make_the_mean_gradient(self, tmp_path):
+        run = prepared_run(tmp_path, gradient_accumulation_steps=4, max_grad_norm=1e9)
+        weight = run.net.conv_out.bias
+        for scale in (1.0, 2.0, 3.0, 6.0):
+            run.backward(scale * weight.sum())
+        assert weight.grad.item() == pytest.approx(3)
+
+    def test_gradients_are_clipped(self, tmp_path):
+        run = prepared_run(tmp_path, gradient_accumulation_steps=1, max_grad_norm=0.5)
+        seen = []
+        hook = run.optimizer.optimizer.register_step_pre_hook
+        hook(lambda *_: seen.append(run.net.conv_out.bias.grad.item()))
+        run.backward(100 * run.net.conv_out.bias.sum())
+        run.update()
+        assert seen == [pytest.approx(0.5, rel=1e-4)]
+
+    def test_a_loss_that_is_not_finite_stops_before_it_spoils_anything(self, tmp_path):
+        run = prepared_run(tmp_path)
+        before = run.net.conv_out.bias.clone()
+        with pytest.raises(FloatingPointError, match=r"the loss is nan at step 0; .* lower the learning rate"):
+            run.backward(run.net.conv_out.bias.sum() * float("nan"))
+        assert run.net.conv_out.bias.grad is None
+        assert torch.equal(run.net.conv_out.bias, before)
+
+    def test_early_stopping_ends_the_run_with_a_checkpoint(self, dataset, tmp_path):
+        run = train(
+            tmp_path, dataset, scores=(0.5, 0.4, 0.3, 0.2), max_train_steps=50, validation_steps=1,
+            early_stopping_patience=2, checkpointing_steps=100, gradient_accumulation_steps=1,
+        )  # fmt: skip
+        assert run.step == 3
+        assert (tmp_path / "checkpoint-3" / "manifest.json").is_file()
+
+    def test_strangers_are_not_trained_side_by_side(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.delenv("RANK", raising=False)
+        monkeypatch.delenv("LOCAL_RANK", raising=False)
+        with pytest.raises(RuntimeError, match=r"2 processes were launched and each knows of 1: .* set ACCEL"):
+            prepared_run(tmp_path)
+
+
+class TestLearningRate:
+    def rates(self, run, steps: int) -> list[float]:
+        found = []
+        for step in range(steps):
+            run.step = step
+            found.append(run.learning_rate())
+        return found
+
+    def test_constant_after_warm_up(self, tmp_path):
+        run = prepared_run(tmp_path, lr_scheduler="constant", learning_rate=1.0, lr_warmup_steps=4)
+        assert self.rates(run, 6) == [0.25, 0.5, 0.75, 1, 1, 1]
+
+    def test_cosine_goes_to_zero(self, tmp_path):
+        run = prepared_run(tmp_path, lr_scheduler="cosine", learning_rate=1.0, lr_warmup_steps=0, max_train_steps=4)
+        assert self.rates(run, 5) == pytest.approx([1, 0.853553, 0.5, 0.146447, 0], abs=1e-6)
+
+    def test_plateau_follows_the_validation(self, tmp_path):
+        run = prepared_run(tmp_path, lr_scheduler="plateau", learning_rate=1.0, lr_warmup_steps=0)
+        for score in (0.5, 0.4):
+            run.judge({"dice": score}, by="dice")
+        assert run.learning_rate() == 0.5
+
+    def test_the_log_says_the_rate_that_was_used(self, dataset, tmp_path):
+        train(tmp_path, dataset, max_train_steps=10, gradient_accumulation_steps=1, lr_scheduler="cosine",
+              learning_rate=1.0e-3, lr_warmup_steps=0, validation_steps=100)  # fmt: skip
+        (entry,) = [entry for entry in logged(tmp_path) if "learning_rate" in entry]
+        assert entry["step"] == 10
+        assert entry["learning_rate"] == pytest.approx(1e-3 * 0.024472, rel=1e-3)
+        assert entry["loss"] > 0
+
+
+class TestAverage:
+    def test_within_the_net_is_the_average_and_afterwards_itself_again(self, uninterrupted):
+        _, run = uninterrupted
+        run.net.train()
+        before = {name: value.clone() for name, value in run.bare_net.state_dict().items()}
+        with run.averaged():
+            assert not run.net.training
+            inside = {name: value.clone() for name, value in run.bare_net.state_dict().items()}
+        average = load_file(run.folder / "checkpoint-6" / "ema.safetensors")
+        assert all(torch.equal(inside[name], average[name]) for name in average)
+        assert all(torch.equal(run.bare_net.state_dict()[name], before[name]) for name in before)
+        assert run.net.training
+
+    def test_it_lags_behind_the_net(self, uninterrupted):
+        folder, _ = uninterrupted
+        net, average = (load_file(folder / "checkpoint-6" / f"{part}.safetensors") for part in ("net", "ema"))
+        assert net.keys() == average.keys()
+        assert not torch.equal(net["conv_in.weight"], average["conv_in.weight"])
+
+    def test_the_run_ends_with_the_best_average(self, uninterrupted):
+        folder, run = uninterrupted
+        best = load_file(folder / BEST_WEIGHTS)  # at step 4, whose score of 0.3 was the highest
+        assert all(torch.equal(value, best[name]) for name, value in run.bare_net.state_dict().items())
+        last = load_file(folder / "checkpoint-6" / "ema.safetensors")
+        assert not torch.equal(best["conv_in.weight"], last["conv_in.weight"])
+
+    def test_without_validation_the_run_ends_with_the_last_average(self, tmp_path):
+        run = prepared_run(tmp_path)
+        run.backward(run.net.conv_out.weight.sum())
+        run.update()
+        run.finish()
+        shadows = dict(zip((name for name, _ in run.bare_net.named_parameters()), run.ema.shadow_params, strict=True))
+        assert all(torch.equal(value, shadows[name]) for name, value in run.bare_net.named_parameters())
+
+
+class TestJudging:
+    def test_scores_are_logged(self, uninterrupted):
+        folder, _ = uninterrupted
+        entries = [entry for entry in logged(folder) if "validation/psnr" in entry]
+        assert [(entry["step"], entry["validation/psnr"]) for entry in entries[:3]] == [(2, 0.1), (4, 0.3), (6, 0.2)]
+
+    def test_the_best_is_kept_and_a_broken_score_is_not(self, tmp_path):
+        run = prepared_run(tmp_path)
+        run.judge({"dice": float("nan")}, by="dice")
+        assert not (tmp_path / BEST_WEIGHTS).exists()
+        run.judge({"dice": 0.5}, by="dice")
+        before = sha256_file(tmp_path / BEST_WEIGHTS)
+        with torch.no_grad():
+            run.ema.shadow_params[0].add_(1)
+        run.judge({"dice": 0.4}, by="dice")
+        assert sha256_file(tmp_path / BEST_WEIGHTS) == before
+        run.judge({"dice": 0.6}, by="dice")
+        assert sha256_file(tmp_path / BEST_WEIGHTS) != before
+
+    def test_a_score_that_could_not_be_computed_is_named(self, tmp_path):
+        with pytest.raises(ValueError, match="the validation gave no dice_wt; expected validation slices that hold"):
+            prepared_run(tmp_path).judge({}, by="dice_wt")
+
+
+class TestPrecision:
+    def test_bfloat16_keeps_the_weights_in_float32_and_resumes_exactly(self, dataset, tmp_path):
+        settings = {"mixed_precision": "bf16", "gradient_accumulation_steps": 1}
+        whole = train(tmp_path / "whole", dataset, **settings)
+        assert all(weight.dtype == torch.float32 for weight in whole.bare_net.parameters())
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(tmp_path / "parts", dataset, until=4, **settings)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(tmp_path / "parts", dataset, resume_from_checkpoint="latest", **settings)
+        assert hashes(tmp_path / "parts" / "checkpoint-6") == hashes(tmp_path / "whole" / "checkpoint-6")
+
+    def test_tensorboard_gets_what_the_log_gets(self, dataset, tmp_path):
+        train(tmp_path, dataset, report_to="tensorboard", gradient_accumulation_steps=1)
+        assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
