@@ -34,15 +34,13 @@ def load_pipeline(
         revision: branch, tag or commit of a Hub repository.
 
     Raises:
-        InputError: nothing of that name is there, or it is no model of ours.
+        InputError: nothing of that name is there, it is no model of ours, or this machine has no such device.
         CheckpointError: the model's files are incomplete or damaged.
     """
-    import torch
-
     folder = find_model(path_or_id, revision)
     load_settings(folder)
-    pipeline = _load(folder)
-    return pipeline.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _usable(device)
+    return _load(folder).to(device)
 
 
 def find_model(path_or_id: str | Path | None = None, revision: str | None = None) -> Path:
@@ -80,6 +78,19 @@ def load_settings(folder: Path) -> dict[str, Any]:
     if found not in _CLASSES:
         raise InputError(index, f"_class_name is {found!r}", " or ".join(_CLASSES), "Name a model of recoseg_hf.")
     return settings
+
+
+def _usable(device: str | torch.device | None) -> torch.device:
+    import torch
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"device {device}", f"torch cannot use it ({reason})", "cpu or cuda", "Run on cpu."
+        ) from error
 
 
 def _embedded() -> Path:

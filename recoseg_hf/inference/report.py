@@ -97,10 +97,8 @@ def find_warnings(case: Case, mask: Volume, settings: dict[str, Any]) -> list[st
         shown = " x ".join(f"{size:.3g}" for size in spacing)
         found.append(f"The voxels are {shown} mm: resampled to 1 mm for the model and back, with loss of detail.")
     if case.t1ce is None:
-        found.append(
-            f"No T1ce was given: the residual source is {settings['residual_source']!r}, and the synthetic T1ce is in "
-            "the units of T1."
-        )
+        units = ", and the synthetic T1ce is in the units of T1" if settings["scheduler"] else ""
+        found.append(f"No T1ce was given: the residual source is {settings['residual_source']!r}{units}.")
     if not mask.data.any():
         found.append("No tumour was found: the mask is empty.")
     return found

@@ -61,3 +61,15 @@ def test_an_earlier_file_stays_unless_asked(folders):
     assert evaluate(folders).exit_code == 3
     assert (folders / "metrics.json").read_text() == "mine"
     assert evaluate(folders, "--overwrite").exit_code == 0
+
+
+def test_takes_what_predict_writes(tiny_model, tmp_path):
+    case = save_case(tmp_path / "references", "sub-01", (20, 22, 9))
+    runner, out = CliRunner(), tmp_path / "predictions"
+    predicted = runner.invoke(app, ["predict", str(case), "-o", str(out), "--model", str(tiny_model), "--device=cpu"])
+    assert predicted.exit_code == 0
+    assert evaluate(tmp_path).exit_code == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    report = json.loads((out / "sub-01_report.json").read_text())
+    assert metrics["subjects"][0]["prediction_ml"] == pytest.approx(report["results"]["tumour_volume_ml"])
+    assert metrics["synthesis"]["psnr"]["value"] > 0

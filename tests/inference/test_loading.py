@@ -10,6 +10,8 @@ from recoseg_hf.errors import CheckpointError, InputError
 from recoseg_hf.files import shipped_folder
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.loading import find_model, load_settings
+from recoseg_hf.inference.report import describe_model
+from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL
 
 
 def test_a_saved_model_loads(tiny_model, tiny_pipeline):
@@ -89,3 +91,15 @@ def test_pickled_weights_are_refused(tiny_model, tmp_path):
     weights.unlink()
     with pytest.raises(CheckpointError, match="pickled: the model does not load"):
         load_pipeline(folder)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu"])
+def test_a_device_that_is_not_there_is_named(tiny_model, device):
+    with pytest.raises(InputError, match=rf"^device {device}: torch cannot use it \(.*Run on cpu\."):
+        load_pipeline(tiny_model, device=device)
+
+
+def test_the_embedded_model_is_the_default():
+    if not (EMBEDDED_MODEL / "model_index.json").is_file():
+        pytest.skip("no weights are embedded here")
+    assert describe_model(load_pipeline(device="cpu"))["name"] == "recoseg-small"

@@ -82,12 +82,13 @@ def test_model_is_named_without_its_place(tiny_pipeline, source, name, revision)
 
 
 def test_warnings_say_what_a_reader_must_know():
-    settings = {"residual_source": "none"}
+    settings = {"residual_source": "none", "scheduler": "DDIMScheduler"}
     case = make_case((1.0, 1.0, 3.0), t1ce=None)
     empty = replace(case.flair, data=np.zeros(case.flair.shape, np.uint8))
     spacing, t1ce, tumour = find_warnings(case, empty, settings)
     assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm")
-    assert "the residual source is 'none'" in t1ce
+    assert t1ce.endswith("the residual source is 'none', and the synthetic T1ce is in the units of T1.")
+    assert find_warnings(case, empty, settings | {"scheduler": None})[1].endswith("the residual source is 'none'.")
     assert tumour == "No tumour was found: the mask is empty."
     full = replace(empty, data=np.ones(case.flair.shape, np.uint8))
     assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings) == []
