@@ -210,7 +210,11 @@ class TrainingRun:
         self.accelerator.end_training()
 
     def _progress(self) -> dict:
-        progress = {"watch": self.watch.state(), "ema_step": self.ema.optimization_step}
+        progress = {
+            "watch": self.watch.state(),
+            "ema_step": self.ema.optimization_step,
+            "processes": self.accelerator.num_processes,
+        }
         if self.accelerator.scaler is not None:  # fp16
             progress["scaler"] = self.accelerator.scaler.state_dict()
         return progress

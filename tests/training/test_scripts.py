@@ -1,0 +1,180 @@
+"""The training scripts as a user runs them, one after the other, on slices of simulated cases."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from datasets import load_from_disk
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import sha256_file
+from recoseg_hf.learning.slices import read_manifest
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from tests.tiny import brain_slices, tiny_pipeline
+
+ROOT = Path(__file__).parents[2]
+TINY = """
+train_batch_size: 2
+max_train_steps: 3
+lr_warmup_steps: 1
+validation_steps: 2
+checkpointing_steps: 2
+report_to: none
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def run(*command: str, **environment: str) -> str:
+    """What a command said; its failure is the test's."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def script(name: str):
+    """One of the scripts as a module, for what need not run in a process of its own."""
+    found = importlib.util.spec_from_file_location(name, ROOT / "training" / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look their module up
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory) -> Path:
+    """A folder of configurations as those of `pipelines/`, and `tiny.yaml`."""
+    folder = tmp_path_factory.mktemp("start")
+    tiny_pipeline(field_of_view=16, context_slices=1, regions="wt,tc,et", pixel_unshuffle=2).save_pretrained(folder)
+    for file in folder.rglob("*.safetensors"):
+        file.unlink()
+    (folder / "tiny.yaml").write_text(TINY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def synthesizer(start, brats_like, tmp_path_factory) -> Path:
+    """Output of `train_synthesizer.py` on two CPU processes, straight from a BraTS-style folder."""
+    output = tmp_path_factory.mktemp("synthesizer")
+    run(
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+        "--main_process_port", str(free_port()), "training/train_synthesizer.py", str(start / "tiny.yaml"),
+        "--pretrained_model_name_or_path", str(start), "--train_data_dir", str(brats_like),
+        "--output_dir", str(output), ACCELERATE_USE_CPU="true",
+    )  # fmt: skip
+    return output
+
+
+@pytest.fixture(scope="module")
+def residuals(synthesizer, prepared, tmp_path_factory) -> Path:
+    """Output of `cache_residuals.py`."""
+    output = tmp_path_factory.mktemp("data") / "residuals"
+    cache = script("cache_residuals")
+    names = ("pretrained_model_name_or_path", "train_data_dir", "output_dir")
+    paths = dict(zip(names, map(str, (synthesizer, prepared, output)), strict=True))
+    cache.main(cache.CacheOptions(**paths, num_samples=2))
+    return output
+
+
+@pytest.fixture(scope="module")
+def segmenter(start, synthesizer, residuals, tmp_path_factory) -> Path:
+    """Output of `train_segmenter.py`."""
+    output = tmp_path_factory.mktemp("segmenter")
+    run(
+        sys.executable, "training/train_segmenter.py", str(start / "tiny.yaml"),
+        "--pretrained_model_name_or_path", str(synthesizer), "--train_data_dir", str(residuals),
+        "--output_dir", str(output),
+    )  # fmt: skip
+    return output
+
+
+def log(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+class TestSynthesizer:
+    def test_two_processes_trained_as_one(self, synthesizer):
+        state = json.loads((synthesizer / "checkpoint-3" / "state.json").read_text())
+        assert state["step"] == 3
+        assert state["progress"]["processes"] == 2
+        assert sorted(path.name for path in synthesizer.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-3"]
+
+    def test_the_folder_of_cases_was_prepared_once_and_whole(self, synthesizer, prepared):
+        assert read_manifest(synthesizer / "slices") == read_manifest(prepared)
+        assert len(load_from_disk(str(synthesizer / "slices"))["train"]) == len(load_from_disk(str(prepared))["train"])
+
+    def test_validations_were_logged_once(self, synthesizer):
+        scores = [(entry["step"], sorted(entry)) for entry in log(synthesizer)]
+        assert scores == [(step, ["step", "validation/mae", "validation/psnr"]) for step in (2, 3)]
+
+    def test_the_result_loads_with_a_trained_synthesizer_and_the_segmenter_as_it_was(self, synthesizer, start):
+        trained = ReCoSegPipeline.from_pretrained(synthesizer)
+        fresh = ReCoSegPipeline.from_config_folder(start, seed=0)
+        assert not torch.equal(trained.synthesizer.conv_in.weight, fresh.synthesizer.conv_in.weight)
+        assert torch.equal(trained.segmenter.conv_in.weight, fresh.segmenter.conv_in.weight)
+        assert trained.config.regions == "wt,tc,et"
+
+
+class TestResiduals:
+    def test_columns_and_manifest_say_how_they_came_about(self, residuals, synthesizer, prepared):
+        table = load_from_disk(str(residuals))["validation"]
+        assert {"synthetic_t1ce", "spread", "residual_max", "spread_max"} <= set(table.column_names)
+        manifest = read_manifest(residuals)
+        weights = sha256_file(synthesizer / "synthesizer" / "diffusion_pytorch_model.safetensors")
+        origin = manifest.pop("residuals")
+        assert origin == {"steps": 2, "samples": 2, "seed": 0, "weights_sha256": [weights]}
+        assert manifest == read_manifest(prepared)
+
+    def test_the_data_set_is_not_written_onto_itself(self, synthesizer, prepared):
+        cache = script("cache_residuals")
+        options = cache.CacheOptions(str(synthesizer), str(prepared), str(prepared / "." / ""))
+        with pytest.raises(InputError, match="it is --train_data_dir; expected another folder"):
+            cache.main(options)
+
+    def test_a_folder_of_cases_is_refused_before_anything_is_computed(self, synthesizer, brats_like, tmp_path):
+        cache = script("cache_residuals")
+        with pytest.raises(InputError, match="a folder made by `recoseg prepare`"):
+            cache.main(cache.CacheOptions(str(synthesizer), str(brats_like), str(tmp_path / "out")))
+        assert not any(tmp_path.iterdir())
+
+
+class TestSegmenter:
+    def test_the_result_is_a_whole_pipeline_that_segments(self, segmenter, synthesizer):
+        trained, before = ReCoSegPipeline.from_pretrained(segmenter), ReCoSegPipeline.from_pretrained(synthesizer)
+        assert torch.equal(trained.synthesizer.conv_in.weight, before.synthesizer.conv_in.weight)
+        assert not torch.equal(trained.segmenter.conv_in.weight, before.segmenter.conv_in.weight)
+        trained.set_progress_bar_config(disable=True)
+        output = trained(**brain_slices())
+        assert np.isfinite(output.probability).all()
+        assert list(output.region_probabilities) == ["wt", "tc", "et"]
+
+    def test_dice_of_each_region_was_logged(self, segmenter):
+        assert [entry["step"] for entry in log(segmenter)] == [2, 3]
+        assert {"validation/dice_wt", "validation/dice_tc", "validation/dice_et"} < set(log(segmenter)[0])
+
+    def test_only_safetensors_json_and_text_are_written(self, segmenter):
+        suffixes = {file.suffix for file in segmenter.rglob("*") if file.is_file()}
+        assert suffixes == {".json", ".jsonl", ".safetensors"}
+
+    def test_without_cached_residuals_it_says_so_before_training(self, start, synthesizer, prepared, tmp_path):
+        train = script("train_segmenter")
+        names = ("pretrained_model_name_or_path", "train_data_dir", "output_dir")
+        paths = dict(zip(names, map(str, (synthesizer, prepared, tmp_path)), strict=True))
+        AcceleratorState._reset_state(reset_partial_state=True)
+        with pytest.raises(InputError, match=r"no synthetic_t1ce, .* in train; expected slices with cached residuals"):
+            train.main(train.SegmenterOptions(**paths, report_to="none"))
+        AcceleratorState._reset_state(reset_partial_state=True)
