@@ -1,9 +1,10 @@
 """Make a trained run the model that comes with the package: half-precision weights, chosen settings, its record.
 
-    python training/embed_default.py --run runs/recoseg_small --record record.json --mask_threshold 0.4 --num_inference_steps 2
+    python training/embed_default.py --run runs/recoseg_small --record record.json \
+        --mask_threshold 0.4 --num_inference_steps 2
 
-The record says how long and on what the nets were trained; the card is rendered afterwards from it and from measured
-results: `python -c "from recoseg_hf.hub import render_card; render_card('recoseg_hf/pretrained/recoseg-small', 'benchmarks/results')"`.
+The record says how long and on what the nets were trained. `benchmarks/write_card.py` renders the card afterwards, from
+it and from measured results.
 """
 
 import argparse
