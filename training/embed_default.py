@@ -3,8 +3,8 @@
     python training/embed_default.py --run runs/recoseg_small --record record.json \
         --mask_threshold 0.4 --num_inference_steps 2
 
-The record says how long and on what the nets were trained. `benchmarks/write_card.py` renders the card afterwards, from
-it and from measured results.
+The record says how long and on what the nets were trained. `benchmarks/write_card.py` then renders the card from it
+and from measured results.
 """
 
 import argparse

@@ -1,0 +1,51 @@
+"""The embedded model's folder: half-precision safetensors, no local path, a card of measured numbers."""
+
+import json
+
+import pytest
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.hub import render_card, save_half
+from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
+
+
+def test_saved_halves_load_as_float32_and_name_no_local_path(tiny_pipeline, tmp_path):
+    import torch
+    from safetensors import safe_open
+
+    tiny_pipeline.save_pretrained(tmp_path / "run")
+    reloaded = ReCoSegPipeline.from_pretrained(tmp_path / "run")
+    save_half(reloaded, tmp_path / "half")
+    with safe_open(tmp_path / "half" / "segmenter" / "diffusion_pytorch_model.safetensors", framework="pt") as weights:
+        assert {weights.get_tensor(name).dtype for name in weights.keys()} == {torch.float16}  # noqa: SIM118
+    for config in (tmp_path / "half").rglob("*.json"):
+        assert str(tmp_path) not in config.read_text()
+    assert ReCoSegPipeline.from_pretrained(tmp_path / "half").segmenter.dtype == torch.float32
+
+
+def test_card_needs_its_measurements(tmp_path):
+    with pytest.raises(InputError, match=r"accuracy\.json: no such file; expected measured values for the card"):
+        render_card(EMBEDDED_MODEL, tmp_path)
+
+
+def test_embedded_model_is_small_and_bears_its_licence():
+    files = [file for file in EMBEDDED_MODEL.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 15 * 10**6
+    assert {file.suffix for file in files} == {".json", ".md", ".safetensors"}
+    assert "not a medical device" in (EMBEDDED_MODEL / "LICENSE.md").read_text()
+
+
+def test_embedded_card_is_rendered_from_the_committed_results():
+    card = (EMBEDDED_MODEL / "README.md").read_text(encoding="utf-8")
+    accuracy = json.loads((EMBEDDED_MODEL.parents[2] / "benchmarks" / "results" / "accuracy.json").read_text())
+    assert f"{accuracy['default']['volume']['dice']['value']:.3f}" in card
+    assert card.startswith("---\n")
+    assert "license_name: research-use-only" in card
+
+
+def test_default_loads_without_an_argument_and_is_a_diffusion_model_over_all_timesteps():
+    pipeline = ReCoSegPipeline.from_pretrained()
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    assert pipeline.scheduler.config.num_train_timesteps == 1000
+    assert pipeline.scheduler.config.rescale_betas_zero_snr
+    assert 1 <= pipeline.config.num_inference_steps <= 10
