@@ -31,6 +31,7 @@ class SegmenterOptions(TrainingOptions):
     measured_share: float = option(0.7, "Share of slices that see the measured residual.")
     ensemble_share: float = option(0.15, "Share that see the spread over samples in its place.")
     none_share: float = option(0.15, "Share that see no residual.")
+    healthy_slice_share: float = option(1.0, "Share of slices without tumour to train on; 0 is the paper's filter.")
 
 
 def main(options: SegmenterOptions) -> None:
@@ -47,6 +48,7 @@ def main(options: SegmenterOptions) -> None:
         settings = SliceSettings.of_pipeline(pipeline.config)
         tables = open_slices(options.train_data_dir, options.output_dir, settings, columns)
     dataset = SliceDataset(tables["train"], pipeline.config.context_slices)
+    dataset.keep_healthy(options.healthy_slice_share, options.seed)
     validation = SliceDataset(tables["validation"], pipeline.config.context_slices, options.validation_every)
     bar = run.progress_bar()
     for step, batches in run.steps(dataset):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -30,7 +31,7 @@ class SliceDataset(Dataset):
 
     def __init__(self, table: Any, context_slices: int = 0, every: int = 1):
         self.subjects: list[str] = table["subject"][:]
-        self.rows = range(0, len(self.subjects), every)
+        self.rows: Sequence[int] = range(0, len(self.subjects), every)
         self.context_slices = context_slices
         self.neighbour_columns = [name for name in NEIGHBOUR_COLUMNS if name in table.column_names]
         self.own_columns = [name for name in OWN_COLUMNS if name in table.column_names]
@@ -39,6 +40,20 @@ class SliceDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def keep_healthy(self, share: float, seed: int) -> None:
+        """Keep all slices with tumour and this share of those without, which the paper drops in training.
+
+        Args:
+            share: 0 (paper) to 1; chosen at random by `seed`. Neighbours of a kept slice are still shown.
+            seed: of the choice.
+        """
+        if share >= 1:
+            return
+        regions = self.table.select_columns("regions").with_format("numpy")
+        tumour = np.concatenate([batch["regions"].any(axis=(1, 2, 3)) for batch in regions.iter(batch_size=256)])
+        lucky = np.random.default_rng(seed).random(len(tumour)) < share
+        self.rows = [row for row in self.rows if tumour[row] or lucky[row]]
 
     def subject(self, index: int) -> str:
         """The subject that an item belongs to."""

@@ -37,6 +37,15 @@ class TestSliceDataset:
         assert torch.equal(item["conditions"][0], rows[2]["conditions"].float())
         assert torch.equal(item["regions"], rows[2]["regions"].float())
 
+    def test_healthy_slices_are_thinned_and_those_with_tumour_are_all_kept(self, table):
+        tumour = [index for index, row in enumerate(table.with_format("torch")) if row["regions"].any()]
+        dataset = SliceDataset(table)
+        dataset.keep_healthy(1.0, seed=0)
+        assert list(dataset.rows) == list(range(len(table)))
+        dataset.keep_healthy(0.0, seed=0)
+        assert list(dataset.rows) == tumour
+        assert 0 < len(tumour) < len(table)
+
     def test_context_goes_from_the_lowest_to_the_highest_around_the_slice(self, table):
         dataset, rows = SliceDataset(table, context_slices=1), table.with_format("torch")["t1ce"][:].float()
         item = dataset[2]
