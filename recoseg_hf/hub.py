@@ -108,6 +108,7 @@ def _measured_values(results: Path) -> dict[str, Any]:
             (name, _statistic(variant["volume"]["dice"])) for name, variant in residual["variants"].items()
         ],
         "steps_samples": steps["samples"],
+        "spread_unit": steps["spread_unit"],
         "step_rows": [_step_row(count, values) for count, values in steps["steps"].items()],
     }
 
