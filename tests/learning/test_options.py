@@ -1,12 +1,10 @@
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import pytest
 
 from recoseg_hf.learning.options import TrainingOptions, option, parse_options
 
 NEEDED = ["--pretrained_model_name_or_path", "model", "--train_data_dir", "data", "--output_dir", "out"]
-CONFIGS = sorted((Path(__file__).parents[2] / "training" / "configs").glob("*.yaml"))
 
 
 @dataclass
@@ -70,20 +68,3 @@ def test_the_three_folders_are_needed(missing, capsys):
 
 def test_every_option_explains_itself():
     assert all(field.metadata["help"].endswith(".") for field in fields(TrainingOptions))
-
-
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
-def test_the_shipped_configurations_are_read(config):
-    import yaml
-
-    known = {field.name for field in fields(TrainingOptions)} | {"reconstruction_loss", "num_inference_steps"}
-    settings = yaml.safe_load(config.read_text())
-    assert set(settings) <= known
-    common = {name: value for name, value in settings.items() if name in TrainingOptions.__dataclass_fields__}
-    flags = [text for name, value in common.items() for text in (f"--{name}", str(value))]
-    options = parse_options(TrainingOptions, flags + NEEDED)
-    assert options.max_train_steps == settings["max_train_steps"]
-
-
-def test_there_are_configurations():
-    assert len(CONFIGS) >= 2

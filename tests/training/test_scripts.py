@@ -11,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from accelerate.state import AcceleratorState
 from datasets import load_from_disk
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file
+from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.slices import read_manifest
+from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from tests.tiny import brain_slices, tiny_pipeline
 
@@ -100,6 +103,28 @@ def segmenter(start, synthesizer, residuals, tmp_path_factory) -> Path:
         "--output_dir", str(output),
     )  # fmt: skip
     return output
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "options"),
+    [
+        ("recoseg_small_synthesizer", "train_synthesizer", "SynthesizerOptions"),
+        ("recoseg_small_segmenter", "train_segmenter", "SegmenterOptions"),
+    ],
+)
+def test_a_shipped_configuration_is_one_of_its_script(config, name, options):
+    file = ROOT / "training" / "configs" / f"{config}.yaml"
+    settings = yaml.safe_load(file.read_text())
+    start = str(ROOT / "pipelines" / "recoseg_small")
+    flags = ["--pretrained_model_name_or_path", start, "--train_data_dir", "data", "--output_dir", "out"]
+    found = parse_options(getattr(script(name), options), [str(file), *flags])
+    assert (found.max_train_steps, found.lr_scheduler) == (settings["max_train_steps"], settings["lr_scheduler"])
+    assert load_or_build(found.pretrained_model_name_or_path, 0).config.image_size == 120
+
+
+def test_every_shipped_configuration_is_tested():
+    names = {file.stem for file in (ROOT / "training" / "configs").glob("*.yaml")}
+    assert names == {"recoseg_small_synthesizer", "recoseg_small_segmenter"}
 
 
 def log(folder: Path) -> list[dict]:
