@@ -157,11 +157,14 @@ def prepare_dataset(
 
 @dataclass
 class _Count:
+    """Subjects done, for `progress`."""
+
     total: int
     report: Callable[[str, int, int], None] | None
     done: int = 0
 
     def add(self, subject: str) -> None:
+        """Count one more subject and say so."""
         self.done += 1
         if self.report is not None:
             self.report(subject, self.done, self.total)
