@@ -27,6 +27,8 @@ def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
     import torch
 
     pipeline.to(dtype=torch.float16).save_pretrained(str(folder), safe_serialization=True)
+    for weights in Path(folder).glob("*/*.safetensors"):
+        weights.chmod(0o644)  # safetensors writes for the owner alone; a package is read by others
     for config in (*Path(folder).glob("*.json"), *Path(folder).glob("*/*.json")):
         values = json.loads(config.read_text(encoding="utf-8"))
         if values.pop("_name_or_path", None) is not None:  # diffusers notes where it was loaded from: a local path

@@ -39,7 +39,8 @@ class SliceSettings:
     @classmethod
     def of_pipeline(cls, config: Mapping[str, Any]) -> "SliceSettings":
         """Take the settings out of a pipeline's configuration."""
-        return cls(**{name: config[name] for name in cls.__dataclass_fields__})
+        # A model saved before a setting existed was made with that setting's default.
+        return cls(**{name: config.get(name, field.default) for name, field in cls.__dataclass_fields__.items()})
 
 
 def axial_stack(volume: np.ndarray) -> torch.Tensor:
