@@ -84,6 +84,13 @@ class TestTrainingLoader:
         assert all(torch.equal(whole[3 + i]["t1ce"], later[i]["t1ce"]) for i in range(2))
         assert not torch.equal(whole[0]["t1ce"], whole[1]["t1ce"])
 
+    def test_worker_processes_change_nothing(self, table):
+        dataset = SliceDataset(table, context_slices=1)
+        settings = {"batch_size": 3, "seed": 1, "start": 0, "stop": 3, "rank": 0, "world_size": 1}
+        here, there = (list(training_loader(dataset, workers=workers, **settings)) for workers in (0, 2))
+        assert len(here) == len(there) == 3
+        assert all(torch.equal(one["conditions"], two["conditions"]) for one, two in zip(here, there, strict=True))
+
 
 class TestOpenSlices:
     def test_a_prepared_folder_is_opened(self, prepared, tmp_path):
