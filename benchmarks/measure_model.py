@@ -2,8 +2,8 @@
 
     python benchmarks/measure_model.py accuracy   --data BRATS --output benchmarks/results/accuracy.json
     python benchmarks/measure_model.py thresholds --data BRATS --output benchmarks/results/thresholds.json
-    python benchmarks/measure_model.py steps      --data BRATS --output benchmarks/results/steps.json
-    python benchmarks/measure_model.py residual   --data BRATS --output benchmarks/results/residual.json
+    python benchmarks/measure_model.py steps      --data BRATS --dtype bfloat16 --output benchmarks/results/steps.json
+    python benchmarks/measure_model.py residual   --data BRATS --dtype bfloat16 --output benchmarks/results/residual.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
 hold numbers alone: no subject's name leaves the script.
@@ -29,7 +29,7 @@ from recoseg_hf.learning.slices import read_split
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
-THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
 STEPS = (1, 2, 4, 10)
 SPREAD_SAMPLES, SPREAD_SUBJECTS = 4, 2
 
@@ -177,13 +177,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--part", default="validation")
     parser.add_argument("--model", default=None)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the nets")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     tune_process()
-    pipeline = ReCoSegPipeline.from_pretrained(options.model)
+    pipeline = ReCoSegPipeline.from_pretrained(options.model, dtype=getattr(torch, options.dtype))
     pipeline.set_progress_bar_config(disable=True)
     result = MEASUREMENTS[options.what](pipeline, list(validation_cases(options.data, options.part)))
-    result["measurement"] = {"what": options.what, "part": options.part, "threads": torch.get_num_threads()}
+    threads = torch.get_num_threads()
+    result["measurement"] = {"what": options.what, "part": options.part, "dtype": options.dtype, "threads": threads}
     write_json(options.output, result)
     print(json.dumps(result, indent=2))
 
