@@ -34,7 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
         ("Whole-tumour Dice per volume, measured T1ce", statistic(default["volume"]["dice"]), of_model),
         ("Whole-tumour IoU per volume, measured T1ce", statistic(default["volume"]["iou"]), of_model),
         *[
-            (f"{name.upper()} Dice per volume", statistic(region["volume"]["dice"]), of_model)
+            (f"{name.upper()} Dice per volume, probability above 0.5", statistic(region["volume"]["dice"]), of_model)
             for name, region in accuracy["regions"].items()
         ],
         ("Whole-tumour Dice without T1ce (`none`)", statistic(variants["none"]["volume"]["dice"]), of_residual),

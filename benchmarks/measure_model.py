@@ -3,7 +3,7 @@
     python benchmarks/measure_model.py accuracy   --data BRATS --output benchmarks/results/accuracy.json
     python benchmarks/measure_model.py thresholds --data BRATS --output benchmarks/results/thresholds.json
     python benchmarks/measure_model.py steps      --data BRATS --dtype bfloat16 --output benchmarks/results/steps.json
-    python benchmarks/measure_model.py residual   --data BRATS --dtype bfloat16 --output benchmarks/results/residual.json
+    python benchmarks/measure_model.py residual --data BRATS --dtype bfloat16 --output benchmarks/results/residual.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
 hold numbers alone: no subject's name leaves the script.
@@ -13,6 +13,7 @@ import argparse
 import json
 import statistics
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,14 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import Prediction, predict_case
 from recoseg_hf.learning.slices import read_split
+from recoseg_hf.pipeline.masks import seeded_mask
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
-THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+THRESHOLDS, SEEDS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.0, 0.9, 0.95)
+REGION_THRESHOLD = 0.5  # of TC and ET, which have none of their own in the model
 STEPS = (1, 2, 4, 10)
-SPREAD_SAMPLES, SPREAD_SUBJECTS = 4, 2
+SPREAD_SAMPLES, SPREAD_SUBJECTS = 2, 2
 
 
 class ZeroedResidual(ReCoSegPipeline):
@@ -98,7 +101,7 @@ def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measure
     for region in pipeline.region_names[1:]:
         records = []
         for case, result in zip(cases, results, strict=True):
-            mask = result.prediction.region_probabilities[region].data > pipeline.config.mask_threshold
+            mask = result.prediction.region_probabilities[region].data > REGION_THRESHOLD
             records.append(compare_case(Volume(mask.astype(np.uint8), case.flair.affine), case.seg, region))
         total = aggregate(records)
         found[region] = {"volume": total["volume"], "outcomes": total["outcomes"], "n": total["n"]}
@@ -106,14 +109,16 @@ def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measure
 
 
 def thresholds(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
-    """Whole-tumour Dice against tau, the nets run once per subject."""
-    scores: dict[float, list[float]] = {threshold: [] for threshold in THRESHOLDS}
+    """Whole-tumour Dice against tau and the seeds' threshold, the nets run once per subject."""
+    scores: dict[str, list[float]] = defaultdict(list)
     for case in cases:
         probability = predict_case(pipeline, case).probability.data
         for threshold in THRESHOLDS:
-            mask = Volume((probability > threshold).astype(np.uint8), case.flair.affine)
-            scores[threshold].append(compare_case(mask, case.seg)["dice"])
-    return {"n": len(cases), "mean_dice": {str(t): statistics.mean(values) for t, values in scores.items()}}
+            for seed in SEEDS:
+                mask = Volume(seeded_mask(probability, threshold, seed), case.flair.affine)
+                scores[f"{threshold} {seed}"].append(compare_case(mask, case.seg)["dice"])
+    mean = {setting: statistics.mean(values) for setting, values in scores.items()}
+    return {"n": len(cases), "setting": "mask_threshold seed_threshold", "mean_dice": mean}
 
 
 def steps(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:

@@ -116,8 +116,11 @@ def _measured_values(results: Path) -> dict[str, Any]:
 
 
 def _statistic(statistic: Mapping[str, Any]) -> str:
-    low, high = statistic["interval"]
-    return f"{statistic['value']:.3f} [{low:.3f}, {high:.3f}]"
+    if statistic["value"] is None:
+        return "undefined"
+    interval = statistic["interval"]
+    shown = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{statistic['value']:.3f}{shown}"
 
 
 def _step_row(count: str, values: Mapping[str, Any]) -> list[str]:

@@ -54,7 +54,9 @@ def predict(
     def read() -> Case:
         from recoseg_hf.imaging.case import Case
 
-        return Case.from_folder(case_dir, subject) if case_dir else Case.from_files(**files, subject=subject)
+        if case_dir:  # a site's own label file must not stand in the way of a prediction
+            return Case.from_folder(case_dir, subject, segmentation=False)
+        return Case.from_files(**files, subject=subject)
 
     finished = run_case(
         read,

@@ -57,7 +57,7 @@ class Case:
         return {name: volume for name, volume in found.items() if volume is not None}
 
     @classmethod
-    def from_folder(cls, path: str | Path, subject: str | None = None) -> Case:
+    def from_folder(cls, path: str | Path, subject: str | None = None, segmentation: bool = True) -> Case:
         """Read a case from a folder with one file per modality.
 
         A file's modality is the last part of its name after `_` or `-`, in upper or lower case: `flair` or `t2f`, `t1`
@@ -66,12 +66,14 @@ class Case:
         Args:
             path: for example `Brats18_CBICA_ABM_1/`, with `Brats18_CBICA_ABM_1_flair.nii.gz` and the others in it.
             subject: identifier; by default taken from the folder's name.
+            segmentation: False leaves a segmentation in the folder unread.
 
         Raises:
             InputError: a modality is missing or there twice, or as for `from_files`.
         """
         folder = Path(path)
-        return cls.from_files(**case_files(folder), subject=subject or safe_name(folder.resolve().name))
+        files = {name: file for name, file in case_files(folder).items() if segmentation or name != "seg"}
+        return cls.from_files(**files, subject=subject or safe_name(folder.resolve().name))
 
     @classmethod
     def from_files(

@@ -137,11 +137,30 @@ def to_canonical(volume: Volume, spacing: float = 1.0, order: Order | None = Non
     data, affine = grids.to_ras(volume.data, volume.affine)
     if not grids.is_regular(data.shape, affine, spacing):
         try:
-            shape, affine = grids.covering_grid(volume.shape, volume.affine, spacing)
+            shape, target = grids.covering_grid(data.shape, affine, spacing)
         except ValueError as error:
             raise InputError("volume", str(error), "the size of a head", "Check its affine, or crop it.") from error
-        data = grids.resample(volume.data, volume.affine, shape, affine, order, antialias=True)
+        data = grids.resample(data, affine, shape, target, order, antialias=True)
+        affine = target
     return Volume(np.asfortranarray(data, dtype=volume.data.dtype), affine)
+
+
+def scan_to_canonical(scan: Volume, spacing: float = 1.0) -> Volume:
+    """Bring a skull-stripped scan to the canonical grid, its background exactly zero and its brain as large as before.
+
+    Interpolation mixes background into the brain's edge and spreads the brain past it, where "not zero" would take it
+    for brain. So a voxel is kept only where brain has at least half of the weight, and is divided by that weight
+    (normalised convolution, Knutsson and Westin 1993, 10.1109/CVPR.1993.341081).
+
+    Args:
+        scan: intensities, 0 outside the brain.
+        spacing: of the result, in mm.
+    """
+    canonical = to_canonical(scan, spacing)
+    if not grids.is_regular(*grids.ras_grid(scan.shape, scan.affine), spacing):
+        share = to_canonical(Volume((scan.data != 0).astype(np.float32), scan.affine), spacing)
+        canonical.data[:] = np.where(share.data < 0.5, 0, canonical.data / np.maximum(share.data, 0.5))
+    return canonical
 
 
 def from_canonical(canonical: Volume, like: Volume, order: Order | None = None) -> Volume:
@@ -163,10 +182,11 @@ def from_canonical(canonical: Volume, like: Volume, order: Order | None = None) 
     """
     order = _order(canonical, order)
     shape, affine = grids.ras_grid(like.shape, like.affine)
-    if same_grid(canonical, shape, affine):
-        data = grids.from_ras(canonical.data, like.affine)
-    else:
-        data = grids.resample(canonical.data, canonical.affine, like.shape, like.affine, order)
+    # Sampled in RAS order whatever the axes of `like`, so that its orientation changes no voxel.
+    data = canonical.data
+    if not same_grid(canonical, shape, affine):
+        data = grids.resample(data, canonical.affine, shape, affine, order)
+    data = grids.from_ras(data, like.affine)
     return Volume(np.asfortranarray(data, dtype=canonical.data.dtype), like.affine)
 
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.volume import Volume, from_canonical, to_canonical
+from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
 from recoseg_hf.inference.report import build_report
 from recoseg_hf.inference.timing import StageClock
 from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
+from recoseg_hf.pipeline.masks import seeded_mask
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput
@@ -24,7 +25,7 @@ class Prediction:
     """What a model says about a case; every volume lies on the case's own grid and is zero outside the brain.
 
     Attributes:
-        mask: uint8, 1 where the whole tumour's probability exceeds the threshold.
+        mask: uint8, 1 where the whole tumour's probability exceeds the threshold, see `seeded_mask`.
         probability: float32 in [0, 1], of the whole tumour.
         t1ce: float32, synthetic T1ce in the units of the case's T1ce (of its T1 where it has none); None for a model
             without a synthesizer.
@@ -75,7 +76,7 @@ def predict_case(
         InputError: the model cannot use these scans or settings; names the scan where one is at fault.
     """
     clock = StageClock("preprocess")
-    canonical = {name: to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
+    canonical = {name: scan_to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
     with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
         output = _run(
             pipeline, case, canonical, seed, progress,
@@ -85,7 +86,8 @@ def predict_case(
     clock.enter("restore")
     threshold = pipeline.config.mask_threshold if mask_threshold is None else mask_threshold
     volumes = _on_own_grid(output, canonical["flair"].affine, case)
-    mask = Volume((volumes["probability"].data > threshold).astype(np.uint8), case.flair.affine)
+    mask = seeded_mask(volumes["probability"].data, threshold, pipeline.config.seed_threshold)
+    mask = Volume(mask, case.flair.affine)
     settings = {
         "seed": seed,
         "num_inference_steps": num_inference_steps,

@@ -20,7 +20,6 @@ from recoseg_hf.imaging.volume import Volume
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
-_SPACING_TOLERANCE = 0.1
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
 
 
@@ -92,10 +91,12 @@ def library_versions() -> dict[str, str]:
 def find_warnings(case: Case, mask: Volume, settings: dict[str, Any]) -> list[str]:
     """Return what a reader of the results must know, one sentence each."""
     found = []
-    spacing = case.flair.voxel_spacing
-    if any(abs(size - 1) > _SPACING_TOLERANCE for size in spacing):
-        shown = " x ".join(f"{size:.3g}" for size in spacing)
-        found.append(f"The voxels are {shown} mm: resampled to 1 mm for the model and back, with loss of detail.")
+    grid = describe_grid(case.flair)
+    if grid["resampled"]:
+        shown = " x ".join(f"{size:.3g}" for size in grid["voxel_spacing_mm"])
+        found.append(
+            f"The voxels are {shown} mm: resampled to 1 mm along the world axes and back, with loss of detail."
+        )
     if case.t1ce is None:
         units = ", and the synthetic T1ce is in the units of T1" if settings["scheduler"] else ""
         found.append(f"No T1ce was given: the residual source is {settings['residual_source']!r}{units}.")

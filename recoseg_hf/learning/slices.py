@@ -15,7 +15,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.imaging.case import Case, find_cases
 from recoseg_hf.imaging.layout import case_files
-from recoseg_hf.imaging.volume import to_canonical
+from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.pipeline.conventions import MODALITIES, REGIONS, region_masks
 from recoseg_hf.pipeline.preprocessing import PreparedStack, prepare_stack
@@ -54,7 +54,7 @@ def prepare_case(case: Case, settings: SliceSettings) -> tuple[PreparedStack, to
     Returns:
         The prepared stack, and float32 (N, 3, S, S): how much of each pixel WT, TC and ET cover, 0 to 1.
     """
-    images = {name: axial_stack(to_canonical(getattr(case, name)).data) for name in MODALITIES}
+    images = {name: axial_stack(scan_to_canonical(getattr(case, name)).data) for name in MODALITIES}
     stack = prepare_stack(images, **settings.__dict__)
     masks = region_masks(to_canonical(case.seg, order="nearest").data)
     regions = [stack.grid.to_model(axial_stack(masks[name])) for name in REGIONS]
@@ -95,6 +95,9 @@ def read_split(path: str | Path, root: Path) -> dict[str, list[Path]]:
         splits = {name: list(subjects) for name, subjects in content.items() if isinstance(subjects, list)}
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(path, f"not readable as JSON ({error})", "subjects by split", "Check the path.") from error
+    if not any(splits.values()) or not all(isinstance(subject, str) for ids in splits.values() for subject in ids):
+        form = '{"train": ["subject", ...], "validation": [...]} with subjects\' names'
+        raise InputError(path, "no list of names by split", form, "Write the split in this form.")
     folders = _folders_by_name(root)
     chosen = [subject for subjects in splits.values() for subject in subjects]
     twice = sorted({subject for subject in chosen if chosen.count(subject) > 1})

@@ -16,6 +16,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from .checks import check_counts, check_images, check_nets, check_scheduler, check_settings
 from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
 from .denoising import clamp_clean, slice_generators, slice_noise
+from .masks import seeded_mask
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
@@ -43,6 +44,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         segmenter_inputs: comma-separated channels out of `SEGMENTER_CHANNELS`.
         regions: comma-separated output channels out of `REGIONS`; the first must be `wt`.
         mask_threshold: tau on the probability.
+        seed_threshold: what a part of the mask must exceed somewhere, see `seeded_mask`; 0 is the paper's plain tau.
         residual_clip: upper limit of R before min-max normalisation, in (0, 1].
         num_inference_steps: default number of denoising steps.
         pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
@@ -69,6 +71,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         segmenter_inputs: str = "flair,t1,t2,residual",
         regions: str = "wt",
         mask_threshold: float = 0.3,
+        seed_threshold: float = 0.0,
         residual_clip: float = 1.0,
         num_inference_steps: int = 1000,
         pixel_unshuffle: int = 1,
@@ -86,6 +89,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             segmenter_inputs=segmenter_inputs,
             regions=regions,
             mask_threshold=mask_threshold,
+            seed_threshold=seed_threshold,
             residual_clip=residual_clip,
             num_inference_steps=num_inference_steps,
             pixel_unshuffle=pixel_unshuffle,
@@ -158,8 +162,8 @@ class ReCoSegPipeline(DiffusionPipeline):
 
         Args:
             flair, t1, t2, t1ce: (N, H, W), all axial slices of one volume from the lowest to the highest, raw
-                intensities, pixels of 1 mm, zero outside the brain; H runs left-right. Statistics are taken over the
-                whole stack.
+                intensities, pixels of 1 mm, zero outside the brain; H runs from left to right and W from back to
+                front (a RAS volume with its last axis first). Statistics are taken over the whole stack.
             num_inference_steps: denoising steps; None takes the model's default, for `ensemble` at least 4.
             generator: gives the seed of all noise; None draws a fresh one.
             num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
@@ -345,7 +349,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         scale = stack.t1ce_scale
         spread = draws is not None and len(draws) > 1
         return ReCoSegPipelineOutput(
-            mask=(regions["wt"] > threshold).astype(np.uint8),
+            mask=seeded_mask(regions["wt"], threshold, self.config.seed_threshold),
             probability=regions["wt"],
             t1ce=None if draws is None else to_source(scale.from_unit(draws.mean(dim=0))),
             residual=None if residual is None else to_source(residual),

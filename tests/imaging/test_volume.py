@@ -8,6 +8,7 @@ from recoseg_hf.imaging.volume import (
     from_canonical,
     read_labels,
     read_volume,
+    scan_to_canonical,
     to_canonical,
     write_volume,
 )
@@ -176,3 +177,30 @@ def test_real_cases_read_at_their_own_size(brats_dir):
     assert (scan.shape, scan.orientation, scan.voxel_spacing) == ((240, 240, 155), "LPS", (1.0, 1.0, 1.0))
     np.testing.assert_allclose(scan.data, nib.load(path).get_fdata(), rtol=1e-6)
     np.testing.assert_array_equal(from_canonical(to_canonical(scan), scan).data, scan.data)
+
+
+class TestScanToCanonical:
+    """A skull-stripped scan keeps its brain's size and its intensities, whatever grid it comes on."""
+
+    @staticmethod
+    def _ball(spacing: float, angle: float = 0.0) -> Volume:
+        size = int(48 / spacing)
+        places = (np.indices((size, size, size), dtype=np.float32) + 0.5) * spacing - 24
+        distance = np.sqrt((places**2).sum(axis=0))
+        data = np.where(distance < 18, 500 - 10 * distance, 0).astype(np.float32)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        affine = np.diag([spacing, spacing, spacing, 1.0])
+        affine[:2, :2] = spacing * np.array([[cosine, -sine], [sine, cosine]])
+        return Volume(data, affine)
+
+    @pytest.mark.parametrize(("spacing", "angle"), [(0.5, 0.0), (0.6, 0.0), (1.0, 0.2), (1.5, 0.0)])
+    def test_brain_stays_as_large_and_as_bright(self, spacing, angle):
+        native, found = self._ball(1.0), scan_to_canonical(self._ball(spacing, angle))
+        brain, expected = found.data[found.data != 0], native.data[native.data != 0]
+        assert brain.size == pytest.approx(expected.size, rel=0.03)
+        assert np.percentile(brain, 1) == pytest.approx(np.percentile(expected, 1), rel=0.03)
+        assert np.median(brain) == pytest.approx(np.median(expected), rel=0.03)
+
+    def test_a_regular_scan_is_only_turned(self):
+        native = self._ball(1.0)
+        assert np.array_equal(scan_to_canonical(native).data, to_canonical(native).data)

@@ -8,7 +8,7 @@ import pytest
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.volume import Volume, to_canonical
+from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import predict_case
 from tests.factories import intensities
 from tests.inference.cases import SHAPE, make_case
@@ -34,15 +34,18 @@ def prediction(tiny_pipeline, case):
     return predict_case(tiny_pipeline, case)
 
 
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (1.3, 0.9, 2.5)], ids=["1 mm", "other spacing"])
 @pytest.mark.parametrize("orientation", ["LPS", "PIR", "SAL"])
-def test_orientation_changes_no_voxel(tiny_pipeline, case, prediction, orientation):
+def test_orientation_changes_no_voxel(tiny_pipeline, orientation, spacing):
+    case = make_case(spacing)
+    prediction = predict_case(tiny_pipeline, case)
     turned = Case("sub-01", **{name: reoriented(volume, orientation) for name, volume in case.volumes().items()})
     assert turned.flair.orientation == orientation
     result = predict_case(tiny_pipeline, turned)
     for name in MAPS:
         expected, found = getattr(prediction, name), getattr(result, name)
         assert found.orientation == orientation
-        back = to_canonical(found)
+        back = reoriented(found, "RAS")
         assert np.array_equal(back.data, expected.data), name
         assert np.allclose(back.affine, expected.affine)
     assert result.report["results"] == prediction.report["results"]

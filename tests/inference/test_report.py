@@ -86,7 +86,7 @@ def test_warnings_say_what_a_reader_must_know():
     case = make_case((1.0, 1.0, 3.0), t1ce=None)
     empty = replace(case.flair, data=np.zeros(case.flair.shape, np.uint8))
     spacing, t1ce, tumour = find_warnings(case, empty, settings)
-    assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm")
+    assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm along")
     assert t1ce.endswith("the residual source is 'none', and the synthetic T1ce is in the units of T1.")
     assert find_warnings(case, empty, settings | {"scheduler": None})[1].endswith("the residual source is 'none'.")
     assert tumour == "No tumour was found: the mask is empty."

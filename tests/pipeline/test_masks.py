@@ -1,0 +1,57 @@
+"""From a probability to a mask: the plain threshold, and what hangs together with a confident voxel."""
+
+import numpy as np
+import pytest
+
+from recoseg_hf.pipeline.masks import seeded_mask
+
+
+@pytest.fixture
+def probability() -> np.ndarray:
+    """A faint band with a confident end, a faint island, and a confident spot."""
+    values = np.zeros((30, 6, 6), np.float32)
+    values[2:22, 2, 2] = 0.3
+    values[22, 3, 3] = 0.95  # touches the band by a corner
+    values[26, 0, 0] = 0.4
+    values[29, 5, 5] = 0.99
+    return values
+
+
+def test_without_seeds_it_is_the_plain_threshold(probability):
+    assert np.array_equal(seeded_mask(probability, 0.2), probability > 0.2)
+    assert np.array_equal(seeded_mask(probability, 0.35, 0.35), probability > 0.35)
+    assert seeded_mask(probability, 0.2).dtype == np.uint8
+
+
+def test_faint_parts_stay_with_a_confident_voxel_and_islands_go(probability):
+    mask = seeded_mask(probability, 0.2, 0.9)
+    assert mask[2:22, 2, 2].all()
+    assert mask[22, 3, 3] == mask[29, 5, 5] == 1
+    assert mask[26, 0, 0] == 0
+    assert mask.sum() == 22
+
+
+def test_where_nothing_is_confident_the_plain_threshold_decides(probability):
+    faint = probability * 0.8
+    assert np.array_equal(seeded_mask(faint, 0.2, 0.9), faint > 0.2)
+
+
+def test_it_agrees_with_labelled_components():
+    from scipy import ndimage
+
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).random((30, 28, 26)), 0.9)
+    values = ((noise - noise.min()) / np.ptp(noise)).astype(np.float32)
+    parts, count = ndimage.label(values > 0.62, structure=np.ones((3, 3, 3)))
+    confident = np.unique(parts[values > 0.75])
+    expected = np.isin(parts, confident[confident > 0])
+    assert 1 < len(confident[confident > 0]) < count
+    assert np.array_equal(seeded_mask(values, 0.62, 0.75), expected)
+
+
+def test_an_empty_volume_gives_an_empty_mask():
+    assert not seeded_mask(np.zeros((3, 4, 5), np.float32), 0.2, 0.9).any()
+
+
+def test_mirroring_changes_nothing(probability):
+    mirrored = np.ascontiguousarray(probability[::-1, :, ::-1])
+    assert np.array_equal(seeded_mask(mirrored, 0.2, 0.9)[::-1, :, ::-1], seeded_mask(probability, 0.2, 0.9))
