@@ -19,8 +19,11 @@ def read(name: str) -> dict:
 
 def statistic(values: dict, decimals: int = 3, unit: str = "") -> str:
     """A mean with its interval and n."""
-    low, high = values["interval"]
-    return f"{values['value']:.{decimals}f}{unit} [{low:.{decimals}f}, {high:.{decimals}f}], n = {values['n']}"
+    if values["value"] is None:
+        return f"undefined, n = {values['n']}"
+    interval = values["interval"]
+    shown = f" [{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]" if interval else ""
+    return f"{values['value']:.{decimals}f}{unit}{shown}, n = {values['n']}"
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -44,6 +44,10 @@ def main(options: CacheOptions) -> None:
     prepared = read_manifest(options.train_data_dir)
     if Path(options.output_dir).resolve() == Path(options.train_data_dir).resolve():
         raise InputError(options.output_dir, "it is --train_data_dir", "another folder", "Name a new one.")
+    if (Path(options.output_dir) / MANIFEST).exists():
+        raise InputError(options.output_dir, "it holds a data set", "a new folder", "Remove it or name another.")
+    if options.mixed_precision not in ("no", "bf16"):
+        raise InputError("--mixed_precision", options.mixed_precision, "no or bf16", "Choose one of them.")
     pipeline = ReCoSegPipeline.from_pretrained(options.pretrained_model_name_or_path)
     pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
     tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))

@@ -34,6 +34,12 @@ class TestFromFolder:
         assert (case.t1ce, case.seg) == (None, None)
         assert list(case.volumes()) == ["flair", "t1", "t2"]
 
+    def test_a_segmentation_that_is_not_wanted_stays_unread(self, folder):
+        paths(folder, "seg")["seg"].write_bytes(b"not an image")
+        assert Case.from_folder(folder, segmentation=False).seg is None
+        with pytest.raises(InputError):
+            Case.from_folder(folder)
+
     @pytest.mark.parametrize(
         "names",
         [

@@ -178,6 +178,9 @@ class TestSplit:
             ({"train": ["sub-09"], "validation": []}, "sub-09 not under .*; expected a folder for each"),
             ("{", "not readable as JSON"),
             ("[]", "not readable as JSON"),
+            ({"split": {"train": ["sub-01"]}}, "no list of names by split; expected"),
+            ({"train": [1, 2]}, "no list of names by split"),
+            ({"train": []}, "no list of names by split"),
         ],
     )
     def test_unusable_splits_are_refused(self, split, message, brats_like, tmp_path):
