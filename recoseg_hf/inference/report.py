@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import recoseg_hf
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.grids import is_regular, ras_grid
@@ -20,6 +22,8 @@ from recoseg_hf.imaging.volume import Volume
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
+_SPACING_TOLERANCE = 0.1  # mm
+_ANGLE_TOLERANCE = 1.0  # degrees
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
 
 
@@ -91,18 +95,24 @@ def library_versions() -> dict[str, str]:
 def find_warnings(case: Case, mask: Volume, settings: dict[str, Any]) -> list[str]:
     """Return what a reader of the results must know, one sentence each."""
     found = []
-    grid = describe_grid(case.flair)
-    if grid["resampled"]:
-        shown = " x ".join(f"{size:.3g}" for size in grid["voxel_spacing_mm"])
-        found.append(
-            f"The voxels are {shown} mm: resampled to 1 mm along the world axes and back, with loss of detail."
-        )
+    spacing = case.flair.voxel_spacing
+    if any(abs(size - 1) > _SPACING_TOLERANCE for size in spacing):
+        shown = " x ".join(f"{size:.3g}" for size in spacing)
+        found.append(f"The voxels are {shown} mm: resampled to 1 mm for the model and back, with loss of detail.")
+    if _degrees_from_axes(case.flair) > _ANGLE_TOLERANCE:
+        found.append("The scan lies oblique to the world axes: resampled for the model and back, with loss of detail.")
     if case.t1ce is None:
         units = ", and the synthetic T1ce is in the units of T1" if settings["scheduler"] else ""
         found.append(f"No T1ce was given: the residual source is {settings['residual_source']!r}{units}.")
     if not mask.data.any():
         found.append("No tumour was found: the mask is empty.")
     return found
+
+
+def _degrees_from_axes(volume: Volume) -> float:
+    """By how many degrees the axis that leans most leans away from the world axis nearest to it."""
+    directions = volume.affine[:3, :3] / np.linalg.norm(volume.affine[:3, :3], axis=0)
+    return float(np.degrees(np.arccos(np.clip(np.abs(directions).max(axis=0), 0, 1))).max())
 
 
 def _resolved(pipeline: ReCoSegPipeline, settings: dict[str, Any]) -> dict[str, Any]:

@@ -86,9 +86,20 @@ def test_warnings_say_what_a_reader_must_know():
     case = make_case((1.0, 1.0, 3.0), t1ce=None)
     empty = replace(case.flair, data=np.zeros(case.flair.shape, np.uint8))
     spacing, t1ce, tumour = find_warnings(case, empty, settings)
-    assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm along")
+    assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm")
     assert t1ce.endswith("the residual source is 'none', and the synthetic T1ce is in the units of T1.")
     assert find_warnings(case, empty, settings | {"scheduler": None})[1].endswith("the residual source is 'none'.")
     assert tumour == "No tumour was found: the mask is empty."
     full = replace(empty, data=np.ones(case.flair.shape, np.uint8))
     assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings) == []
+
+
+def test_an_oblique_scan_is_told_of():
+    case = make_case()
+    cosine, sine = np.cos(0.1), np.sin(0.1)
+    affine = case.flair.affine.copy()
+    affine[:2, :2] = [[cosine, -sine], [sine, cosine]]
+    oblique = Case("sub-01", **{name: replace(volume, affine=affine) for name, volume in case.volumes().items()})
+    mask = replace(oblique.flair, data=np.ones(oblique.flair.shape, np.uint8))
+    (warning,) = find_warnings(oblique, mask, {"residual_source": "measured", "scheduler": "DDIMScheduler"})
+    assert warning.startswith("The scan lies oblique to the world axes")
