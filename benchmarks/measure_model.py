@@ -2,7 +2,7 @@
 
     python benchmarks/measure_model.py accuracy   --data BRATS --output benchmarks/results/accuracy.json
     python benchmarks/measure_model.py thresholds --data BRATS --output benchmarks/results/thresholds.json
-    python benchmarks/measure_model.py steps      --data BRATS --dtype bfloat16 --output benchmarks/results/steps.json
+    python benchmarks/measure_model.py steps --data BRATS --dtype bfloat16 --subjects 3 --output benchmarks/results/steps.json
     python benchmarks/measure_model.py residual --data BRATS --dtype bfloat16 --output benchmarks/results/residual.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,7 @@ def main() -> None:
     parser.add_argument("what", choices=MEASUREMENTS)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--part", default="validation")
+    parser.add_argument("--subjects", type=int, default=None, help="the first few only; all by default")
     parser.add_argument("--model", default=None)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the nets")
     parser.add_argument("--output", type=Path, required=True)
@@ -188,7 +190,8 @@ def main() -> None:
     tune_process()
     pipeline = ReCoSegPipeline.from_pretrained(options.model, dtype=getattr(torch, options.dtype))
     pipeline.set_progress_bar_config(disable=True)
-    result = MEASUREMENTS[options.what](pipeline, list(validation_cases(options.data, options.part)))
+    cases = list(islice(validation_cases(options.data, options.part), options.subjects))
+    result = MEASUREMENTS[options.what](pipeline, cases)
     threads = torch.get_num_threads()
     result["measurement"] = {"what": options.what, "part": options.part, "dtype": options.dtype, "threads": threads}
     write_json(options.output, result)

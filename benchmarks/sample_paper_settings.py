@@ -34,10 +34,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", type=Path)
     parser.add_argument("--model", default=str(shipped_folder("pipelines") / "recoseg_plus_plus"))
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the nets")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     tune_process()
-    pipeline = load_or_build(options.model, seed=0)
+    pipeline = load_or_build(options.model, seed=0).to(dtype=getattr(torch, options.dtype))
     start = time.perf_counter()
     output = pipeline(**middle_slice(Case.from_folder(options.case)), generator=torch.Generator().manual_seed(0))
     brain = output.t1ce != 0
@@ -49,6 +50,7 @@ def main() -> None:
         "seconds": time.perf_counter() - start,
         "finite": bool(np.isfinite(output.t1ce).all()),
         "mean_in_brain": float(output.t1ce[brain].mean()),
+        "dtype": options.dtype,
         "threads": torch.get_num_threads(),
     }
     write_json(options.output, result)
