@@ -1,9 +1,10 @@
 """Measure a model on the validation subjects of a labelled BraTS-style folder: full volumes on their native grid.
 
-    python benchmarks/measure_model.py accuracy   --data BRATS --output benchmarks/results/accuracy.json
-    python benchmarks/measure_model.py thresholds --data BRATS --output benchmarks/results/thresholds.json
-    python benchmarks/measure_model.py steps --data BRATS --dtype bfloat16 --subjects 3 --output benchmarks/results/steps.json
-    python benchmarks/measure_model.py residual --data BRATS --dtype bfloat16 --output benchmarks/results/residual.json
+    R=benchmarks/results
+    python benchmarks/measure_model.py accuracy --data BRATS --output $R/accuracy.json
+    python benchmarks/measure_model.py thresholds --data BRATS --dtype bfloat16 --output $R/thresholds.json
+    python benchmarks/measure_model.py residual --data BRATS --dtype bfloat16 --output $R/residual.json
+    python benchmarks/measure_model.py steps --data BRATS --dtype bfloat16 --subjects 3 --output $R/steps.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
 hold numbers alone: no subject's name leaves the script.

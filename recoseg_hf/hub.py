@@ -111,6 +111,9 @@ def _measured_values(results: Path) -> dict[str, Any]:
         ],
         "steps_samples": steps["samples"],
         "spread_unit": steps["spread_unit"],
+        "steps_n": next(iter(steps["steps"].values()))["n"],
+        "steps_dtype": steps["measurement"]["dtype"],
+        "residual_dtype": residual["measurement"]["dtype"],
         "step_rows": [_step_row(count, values) for count, values in steps["steps"].items()],
     }
 
