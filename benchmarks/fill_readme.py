@@ -12,9 +12,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
-def read(name: str) -> dict:
-    """One file of results."""
-    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+def read(name: str) -> dict | None:
+    """One file of results, or None if that has not been measured."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def statistic(values: dict, decimals: int = 3, unit: str = "") -> str:
@@ -27,38 +28,57 @@ def statistic(values: dict, decimals: int = 3, unit: str = "") -> str:
 
 
 def rows() -> list[tuple[str, str, str]]:
-    """What, how much, and the command that measures it."""
-    accuracy, residual, command, simulated = (read(name) for name in ("accuracy", "residual", "command", "simulated"))
-    default, variants = accuracy["default"], residual["variants"]
-    of_model, of_residual = "`measure_model.py accuracy`", "`measure_model.py residual`"
-    stages = command["stage_seconds_median"]
-    nets = stages["synthesize"] + stages["segment"]
-    return [
-        ("Whole-tumour Dice per volume, measured T1ce", statistic(default["volume"]["dice"]), of_model),
-        ("Whole-tumour IoU per volume, measured T1ce", statistic(default["volume"]["iou"]), of_model),
-        *[
-            (f"{name.upper()} Dice per volume, probability above 0.5", statistic(region["volume"]["dice"]), of_model)
-            for name, region in accuracy["regions"].items()
-        ],
-        ("Whole-tumour Dice without T1ce (`none`)", statistic(variants["none"]["volume"]["dice"]), of_residual),
-        (
-            "Whole-tumour Dice without T1ce (`ensemble`)",
-            statistic(variants["ensemble"]["volume"]["dice"]),
-            of_residual,
-        ),
-        ("Synthetic T1ce, PSNR in the brain", statistic(default["synthesis"]["psnr"], 1, " dB"), of_model),
-        ("Synthetic T1ce, SSIM in the brain", statistic(default["synthesis"]["ssim"]), of_model),
-        (
-            "Whole-tumour Dice, five simulated cases",
-            statistic(simulated["volume"]["dice"]),
-            "`measure_simulated.py`",
-        ),
-        (
-            f"One 240 x 240 x 155 subject, files to files, {command['cores']} cores",
-            f"{command['wall_seconds_median']:.0f} s ({nets:.0f} s in the nets), {command['peak_memory_gib']:.1f} GiB",
-            "`measure_command.py`",
-        ),
+    """What, how much, and the command that measures it; one part for each file of results that there is."""
+    parts = {
+        "accuracy": accuracy_rows,
+        "residual": residual_rows,
+        "simulated": simulated_rows,
+        "command": command_rows,
+    }
+    measured = {name: read(name) for name in parts}
+    return [row for name, result in measured.items() if result for row in parts[name](result)]
+
+
+def accuracy_rows(result: dict) -> list[tuple[str, str, str]]:
+    """Whole tumour, the other regions and the synthetic T1ce."""
+    command, default = "`measure_model.py accuracy`", result["default"]
+    regions = [
+        (f"{name.upper()} Dice per volume, probability above 0.5", statistic(region["volume"]["dice"]), command)
+        for name, region in result["regions"].items()
     ]
+    return [
+        ("Whole-tumour Dice per volume, measured T1ce", statistic(default["volume"]["dice"]), command),
+        ("Whole-tumour IoU per volume, measured T1ce", statistic(default["volume"]["iou"]), command),
+        *regions,
+        ("Synthetic T1ce, PSNR in the brain", statistic(default["synthesis"]["psnr"], 1, " dB"), command),
+        ("Synthetic T1ce, SSIM in the brain", statistic(default["synthesis"]["ssim"]), command),
+    ]
+
+
+def residual_rows(result: dict) -> list[tuple[str, str, str]]:
+    """What is left without a measured T1ce."""
+    return [
+        (
+            f"Whole-tumour Dice without T1ce (`{source}`)",
+            statistic(result["variants"][source]["volume"]["dice"]),
+            "`measure_model.py residual`",
+        )
+        for source in ("none", "ensemble")
+    ]
+
+
+def simulated_rows(result: dict) -> list[tuple[str, str, str]]:
+    """Cases that anyone can make."""
+    dice = statistic(result["volume"]["dice"])
+    return [("Whole-tumour Dice, five simulated cases", dice, "`measure_simulated.py`")]
+
+
+def command_rows(result: dict) -> list[tuple[str, str, str]]:
+    """Time and memory of the command."""
+    stages = result["stage_seconds_median"]
+    nets = stages["synthesize"] + stages["segment"]
+    cost = f"{result['wall_seconds_median']:.0f} s ({nets:.0f} s in the nets), {result['peak_memory_gib']:.1f} GiB"
+    return [(f"One simulated subject, files to files, {result['cores']} cores", cost, "`measure_command.py`")]
 
 
 def table() -> str:

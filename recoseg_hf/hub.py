@@ -40,7 +40,7 @@ def render_card(folder: str | Path, results: str | Path, template: str = "recose
 
     Args:
         folder: the model's folder, with `training.json`.
-        results: folder with `accuracy.json`, `residual.json` and `steps.json` of `benchmarks/measure_model.py`.
+        results: folder with `accuracy.json` of `benchmarks/measure_model.py`; `residual.json` and `steps.json` may lack.
         template: file in `model_cards/`.
 
     Returns:
@@ -97,25 +97,22 @@ def _parameters(folder: Path) -> int:
 def _measured_values(results: Path) -> dict[str, Any]:
     from recoseg_hf.evaluation import summary_rows
 
-    accuracy, residual, steps = (_read(results / f"{name}.json") for name in ("accuracy", "residual", "steps"))
+    accuracy = _read(results / "accuracy.json")
     regions = [
         (f"Dice per volume, {name.upper()}", _statistic(region["volume"]["dice"]))
         for name, region in accuracy["regions"].items()
     ]
-    seconds = ("Seconds per subject, median", f"{accuracy['default']['seconds_per_subject']:.1f}")
-    return {
-        "accuracy": accuracy["default"],
-        "rows": [*summary_rows(accuracy["default"]), *regions, seconds],
-        "residual_rows": [
-            (name, _statistic(variant["volume"]["dice"])) for name, variant in residual["variants"].items()
-        ],
-        "steps_samples": steps["samples"],
-        "spread_unit": steps["spread_unit"],
-        "steps_n": next(iter(steps["steps"].values()))["n"],
-        "steps_dtype": steps["measurement"]["dtype"],
-        "residual_dtype": residual["measurement"]["dtype"],
-        "step_rows": [_step_row(count, values) for count, values in steps["steps"].items()],
-    }
+    seconds = ("Seconds per subject in memory, median", f"{accuracy['default']['seconds_per_subject']:.1f}")
+    values = {"accuracy": accuracy["default"], "rows": [*summary_rows(accuracy["default"]), *regions, seconds]}
+    for name in ("residual", "steps"):  # tables that a card may lack
+        values[name] = _read(results / f"{name}.json") if (results / f"{name}.json").is_file() else None
+    if values["residual"]:
+        variants = values["residual"]["variants"].items()
+        values["residual_rows"] = [(name, _statistic(variant["volume"]["dice"])) for name, variant in variants]
+    if values["steps"]:
+        values["step_rows"] = [_step_row(count, row) for count, row in values["steps"]["steps"].items()]
+        values["steps_n"] = next(iter(values["steps"]["steps"].values()))["n"]
+    return values
 
 
 def _statistic(statistic: Mapping[str, Any]) -> str:
