@@ -40,7 +40,7 @@ def render_card(folder: str | Path, results: str | Path, template: str = "recose
 
     Args:
         folder: the model's folder, with `training.json`.
-        results: folder with `accuracy.json` of `benchmarks/measure_model.py`; `residual.json` and `steps.json` may lack.
+        results: folder with what `benchmarks/measure_model.py` wrote; `residual.json` and `steps.json` may be absent.
         template: file in `model_cards/`.
 
     Returns:
