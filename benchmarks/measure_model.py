@@ -2,9 +2,9 @@
 
     R=benchmarks/results
     python benchmarks/measure_model.py accuracy --data BRATS --output $R/accuracy.json
-    python benchmarks/measure_model.py thresholds --data BRATS --dtype bfloat16 --output $R/thresholds.json
-    python benchmarks/measure_model.py residual --data BRATS --dtype bfloat16 --output $R/residual.json
-    python benchmarks/measure_model.py steps --data BRATS --dtype bfloat16 --subjects 3 --output $R/steps.json
+    python benchmarks/measure_model.py thresholds --data BRATS --output $R/thresholds.json
+    python benchmarks/measure_model.py residual --data BRATS --output $R/residual.json
+    python benchmarks/measure_model.py steps --data BRATS --output $R/steps.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
 hold numbers alone: no subject's name leaves the script.
@@ -16,7 +16,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.inference import Prediction, predict_case
+from recoseg_hf.inference import Prediction, load_pipeline, predict_case
 from recoseg_hf.learning.slices import read_split
 from recoseg_hf.pipeline.masks import seeded_mask
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -61,9 +61,14 @@ class ShuffledResidual(ReCoSegPipeline):
 class Measured:
     """One subject under one setting."""
 
-    prediction: Prediction
+    prediction: Prediction | None
     record: dict
     seconds: float
+
+
+def measure_many(pipeline: ReCoSegPipeline, cases: list[Case], **options) -> list[Measured]:
+    """Predict and compare subjects, and let go of their volumes."""
+    return [replace(measure(pipeline, case, **options), prediction=None) for case in cases]
 
 
 def validation_cases(data: Path, part: str) -> Iterator[Case]:
@@ -127,7 +132,7 @@ def steps(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
     """PSNR, SSIM, Dice and seconds against denoising steps, and the spread over samples."""
     found = {}
     for count in STEPS:
-        single = [measure(pipeline, case, num_inference_steps=count) for case in cases]
+        single = measure_many(pipeline, cases, num_inference_steps=count)
         few = cases[:SPREAD_SUBJECTS]
         several = [predict_case(pipeline, case, num_inference_steps=count, num_samples=SPREAD_SAMPLES) for case in few]
         spreads = [_relative_spread(case, prediction) for case, prediction in zip(few, several, strict=True)]
@@ -156,7 +161,7 @@ def residual(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
     found, per_subject = {}, {}
     for name, (variant, options) in variants.items():
         variant.set_progress_bar_config(disable=True)
-        results = [measure(variant, case, **options) for case in cases]
+        results = measure_many(variant, cases, **options)
         found[name] = summary(results)
         per_subject[name] = [result.record["dice"] for result in results]
     differences = {
@@ -185,16 +190,23 @@ def main() -> None:
     parser.add_argument("--part", default="validation")
     parser.add_argument("--subjects", type=int, default=None, help="the first few only; all by default")
     parser.add_argument("--model", default=None)
-    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"), help="of the nets")
+    parser.add_argument(
+        "--dtype", default=None, choices=("float32", "bfloat16"), help="by default, what the processor does best"
+    )
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     tune_process()
-    pipeline = ReCoSegPipeline.from_pretrained(options.model, dtype=getattr(torch, options.dtype))
+    pipeline = load_pipeline(options.model, dtype=options.dtype and getattr(torch, options.dtype))
     pipeline.set_progress_bar_config(disable=True)
     cases = list(islice(validation_cases(options.data, options.part), options.subjects))
     result = MEASUREMENTS[options.what](pipeline, cases)
     threads = torch.get_num_threads()
-    result["measurement"] = {"what": options.what, "part": options.part, "dtype": options.dtype, "threads": threads}
+    result["measurement"] = {
+        "what": options.what,
+        "part": options.part,
+        "dtype": str(pipeline.dtype),
+        "threads": threads,
+    }
     write_json(options.output, result)
     print(json.dumps(result, indent=2))
 

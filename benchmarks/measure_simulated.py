@@ -13,8 +13,7 @@ from recoseg_hf.evaluation import aggregate, compare_case
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.phantom import simulate_case
 from recoseg_hf.imaging.phantom_signal import SITES
-from recoseg_hf.inference import predict_case
-from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.inference import load_pipeline, predict_case
 from recoseg_hf.process import tune_process
 
 CASES = 5
@@ -27,7 +26,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     tune_process()
-    pipeline = ReCoSegPipeline.from_pretrained(options.model)
+    pipeline = load_pipeline(options.model)
     pipeline.set_progress_bar_config(disable=True)
     records = []
     for seed in range(CASES):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recoseg_hf.imaging.case import Case
 
 ResidualSource = Literal["measured", "ensemble", "none"]
+DataType = Literal["float32", "bfloat16"]
 
 
 def predict(
@@ -37,6 +38,10 @@ def predict(
         int | None, typer.Option(min=1, help="Samples to average; by default 1, for `ensemble` 4.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; by default CUDA if present.")] = None,
+    dtype: Annotated[
+        DataType | None,
+        typer.Option(help="What the nets compute in; by default bfloat16 where the processor has it, else float32."),
+    ] = None,
     residual_source: Annotated[
         ResidualSource | None,
         typer.Option(help="What guides the segmentation; by default measured. Without T1ce: ensemble or none."),
@@ -65,6 +70,7 @@ def predict(
         model=model,
         revision=revision,
         device=device,
+        dtype=dtype,
         overwrite=overwrite,
         num_inference_steps=steps,
         mask_threshold=threshold,

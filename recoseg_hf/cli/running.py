@@ -14,6 +14,8 @@ from recoseg_hf.cli.console import silence_libraries, stages
 from recoseg_hf.process import tune_process
 
 if TYPE_CHECKING:
+    import torch
+
     from recoseg_hf.imaging.case import Case
     from recoseg_hf.inference import Prediction
 
@@ -35,6 +37,7 @@ def run_case(
     model: str | None,
     revision: str | None = None,
     device: str | None = None,
+    dtype: str | None = None,
     overwrite: bool = False,
     **settings: Any,
 ) -> Finished:
@@ -47,6 +50,7 @@ def run_case(
         model: folder or Hub id; None is the embedded default.
         revision: of a Hub repository.
         device: where to run; None takes CUDA where there is one.
+        dtype: what the nets compute in, by torch's name; None takes what the device does best.
         overwrite: replace an earlier result.
         settings: of `predict_case`.
     """
@@ -61,7 +65,7 @@ def run_case(
 
         check_outputs(case, output, overwrite)
         bar.enter("Loading the model")
-        pipeline = _quiet(load_pipeline, model, device=device, revision=revision)
+        pipeline = _quiet(load_pipeline, model, device=device, revision=revision, dtype=_torch_dtype(dtype))
         loaded = time.perf_counter()
         bar.enter("Synthesizing T1ce" if pipeline.synthesizer else "Segmenting")
 
@@ -95,6 +99,12 @@ def tell(finished: Finished) -> None:
     }
     for label, value in rows.items():
         typer.echo(f"{label + ':':<14}{value}")
+
+
+def _torch_dtype(name: str | None) -> torch.dtype | None:
+    import torch
+
+    return getattr(torch, name) if name else None
 
 
 def _quiet(load: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

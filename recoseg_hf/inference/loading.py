@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 _INDEX = "model_index.json"
 _CLASSES = ("ReCoSegPipeline",)
+_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 _EXPECTED = f"a model folder with {_INDEX}, or a Hub id such as organisation/name"
 # What the Hub takes for an id: a path has more parts, or starts with a dot, a slash or a tilde.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def load_pipeline(
-    path_or_id: str | Path | None = None, device: str | torch.device | None = None, revision: str | None = None
+    path_or_id: str | Path | None = None,
+    device: str | torch.device | None = None,
+    revision: str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> ReCoSegPipeline:
     """Load a model; only safetensors are read, and no code of a repository is run.
 
@@ -32,6 +36,7 @@ def load_pipeline(
             network.
         device: where to run; None takes CUDA where there is one, else the CPU.
         revision: branch, tag or commit of a Hub repository.
+        dtype: what the nets compute in; None takes `native_dtype` of the device.
 
     Raises:
         InputError: nothing of that name is there, it is no model of ours, or this machine has no such device.
@@ -40,7 +45,22 @@ def load_pipeline(
     folder = find_model(path_or_id, revision)
     load_settings(folder)
     device = _usable(device)
-    return _load(folder).to(device)
+    return _load(folder, dtype or native_dtype(device)).to(device)
+
+
+def native_dtype(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where the device has instructions for it, else float32.
+
+    Half the time on such a processor; `benchmarks/measure_dtypes.py` measures how few voxels of the mask change.
+    """
+    import torch
+
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+        native = any(capabilities.get(name) for name in _BFLOAT16_INSTRUCTIONS)
+    return torch.bfloat16 if native else torch.float32
 
 
 def find_model(path_or_id: str | Path | None = None, revision: str | None = None) -> Path:
@@ -138,7 +158,7 @@ def _hub_reason(error: Exception, revision: str | None) -> str:
     return next((reason for kind, reason in reasons if isinstance(error, kind)), f"the Hub gave none ({other})")
 
 
-def _load(folder: Path) -> ReCoSegPipeline:
+def _load(folder: Path, dtype: torch.dtype) -> ReCoSegPipeline:
     from safetensors import SafetensorError
 
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -151,7 +171,7 @@ def _load(folder: Path) -> ReCoSegPipeline:
             "Train it first, or name a trained model.",
         )
     try:
-        return ReCoSegPipeline.from_pretrained(folder)
+        return ReCoSegPipeline.from_pretrained(folder, dtype=dtype)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(

@@ -60,7 +60,10 @@ def describe_model(pipeline: ReCoSegPipeline) -> dict[str, Any]:
 
 
 def weights_sha256(pipeline: ReCoSegPipeline) -> str:
-    """Return the SHA-256 over every net's parameters as loaded: names, types, shapes and values."""
+    """Return the SHA-256 over every net's parameters as loaded: names, types, shapes and values.
+
+    The same weights loaded in another dtype give another hash; a report names the dtype beside it.
+    """
     import torch
 
     digest = hashlib.sha256()
@@ -119,7 +122,8 @@ def _resolved(pipeline: ReCoSegPipeline, settings: dict[str, Any]) -> dict[str, 
     """Fill in the model's defaults; a model without a synthesizer has no steps, samples or scheduler to speak of."""
     from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS, ENSEMBLE_SAMPLES
 
-    resolved = settings | {"device": str(pipeline.device), "scheduler": None, "prediction_type": None}
+    computed = {"device": str(pipeline.device), "dtype": str(pipeline.dtype).removeprefix("torch.")}
+    resolved = settings | computed | {"scheduler": None, "prediction_type": None}
     if pipeline.synthesizer is None:
         return resolved | {"num_inference_steps": None, "num_samples": None}
     if resolved["num_inference_steps"] is None:

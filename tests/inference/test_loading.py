@@ -15,12 +15,31 @@ from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL
 
 
 def test_a_saved_model_loads(tiny_model, tiny_pipeline):
-    pipeline = load_pipeline(tiny_model, device="cpu")
+    pipeline = load_pipeline(tiny_model, device="cpu", dtype=torch.float32)
     assert type(pipeline) is type(tiny_pipeline)
     for name in ("synthesizer", "segmenter"):
         saved, loaded = getattr(tiny_pipeline, name).state_dict(), getattr(pipeline, name).state_dict()
         assert all(torch.equal(saved[key], loaded[key]) for key in saved)
     assert pipeline.device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({}, torch.float32),
+        ({"avx512_f": True, "avx512_bf16": False}, torch.float32),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_the_nets_compute_in_what_the_processor_has(tiny_model, monkeypatch, capabilities, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    pipeline = load_pipeline(tiny_model, device="cpu")
+    assert (pipeline.synthesizer.dtype, pipeline.segmenter.dtype) == (dtype, dtype)
+
+
+def test_a_dtype_may_be_named(tiny_model):
+    assert load_pipeline(tiny_model, device="cpu", dtype=torch.float64).segmenter.dtype == torch.float64
 
 
 def test_settings_need_no_weights(tiny_model):
