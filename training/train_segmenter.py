@@ -17,9 +17,9 @@ from recoseg_hf.learning.segmentation import (
     segmentation_step_loss,
     validate_segmentation,
 )
-from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.learning.training_data import open_training_data
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.process import tune_process
 
@@ -46,12 +46,10 @@ def main(options: SegmenterOptions) -> None:
     run.resume()
     with run.accelerator.main_process_first():
         settings = SliceSettings.of_pipeline(pipeline.config)
-        tables = open_slices(options.train_data_dir, options.output_dir, settings, columns)
-    dataset = SliceDataset(tables["train"], pipeline.config.context_slices)
-    dataset.keep_healthy(options.healthy_slice_share, options.seed)
-    validation = SliceDataset(tables["validation"], pipeline.config.context_slices, options.validation_every)
+        data = open_training_data(options, settings, pipeline.config.context_slices, columns)
+    data.train.keep_healthy(options.healthy_slice_share, options.seed)
     bar = run.progress_bar()
-    for step, batches in run.steps(dataset):
+    for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
                 generator = run.generator(step, micro_step)
@@ -60,7 +58,7 @@ def main(options: SegmenterOptions) -> None:
         bar.update()
         if run.validates():
             with run.averaged():
-                scores = validate_segmentation(pipeline, validation, options.train_batch_size, sources.shown[0])
+                scores = validate_segmentation(pipeline, data.validation, options.train_batch_size, sources.shown[0])
             run.judge(scores, by="dice_wt")
         run.save_if_due()
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.options import TrainingOptions, option, parse_options
-from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
+from recoseg_hf.learning.training_data import open_training_data
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.process import tune_process
 
@@ -37,11 +37,9 @@ def main(options: SynthesizerOptions) -> None:
     run = TrainingRun(options, pipeline.synthesizer, higher_is_better=True)
     run.resume()
     with run.accelerator.main_process_first():
-        tables = open_slices(options.train_data_dir, options.output_dir, SliceSettings.of_pipeline(pipeline.config))
-    dataset = SliceDataset(tables["train"])
-    validation = SliceDataset(tables["validation"], every=options.validation_every)
+        data = open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
     bar = run.progress_bar()
-    for step, batches in run.steps(dataset):
+    for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
                 generator = run.generator(step, micro_step)
@@ -52,7 +50,7 @@ def main(options: SynthesizerOptions) -> None:
         bar.update()
         if run.validates():
             with run.averaged():
-                scores = validate_synthesis(pipeline, validation, inference_steps, options.train_batch_size)
+                scores = validate_synthesis(pipeline, data.validation, inference_steps, options.train_batch_size)
             run.judge(scores, by="psnr")
         run.save_if_due()
 

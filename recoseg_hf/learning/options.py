@@ -41,6 +41,10 @@ class TrainingOptions:
         "", "Folder of pipelines/ (fresh weights), a saved pipeline or a Hub id (fine-tuning)."
     )
     train_data_dir: str = option("", "BraTS-style folder or a folder made by `recoseg prepare`.")
+    split: str = option("", "JSON that names other train and validation subjects of the prepared ones.")
+    num_folds: int = option(0, "Deal the train subjects into so many folds and leave one out; 0 leaves none out.")
+    fold: int = option(0, "The fold that is left out, from 0.")
+    fold_seed: int = option(0, "Seed of the dealing.")
     output_dir: str = option("", "Where checkpoints, logs and the final pipeline go.")
     seed: int = option(0, "Seed of weights, order, noise and augmentation.")
     train_batch_size: int = option(16, "Slices per step and process.")
@@ -73,6 +77,8 @@ class TrainingOptions:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; expected one of {', '.join(choices)}.")
+        if self.num_folds and not (self.num_folds > 1 and 0 <= self.fold < self.num_folds):
+            raise ValueError(f"fold={self.fold} of num_folds={self.num_folds}; expected 2 folds or more, from 0.")
 
 
 def parse_options(kind: type[Options], arguments: Sequence[str] | None = None) -> Options:

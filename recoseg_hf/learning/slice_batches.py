@@ -1,6 +1,6 @@
 """A prepared slice data set as batches for the nets: a slice with its neighbours, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,13 @@ class SliceDataset(Dataset):
         table: a split of the prepared data set, rows of a subject in order.
         context_slices: neighbours on each side.
         every: keep each n-th slice only (a quicker validation).
+        subjects: keep these subjects only; None keeps all.
     """
 
-    def __init__(self, table: Any, context_slices: int = 0, every: int = 1):
+    def __init__(self, table: Any, context_slices: int = 0, every: int = 1, subjects: Collection[str] | None = None):
         self.subjects: list[str] = table["subject"][:]
-        self.rows: Sequence[int] = range(0, len(self.subjects), every)
+        wanted = set(self.subjects if subjects is None else subjects)
+        self.rows: Sequence[int] = [row for row, subject in enumerate(self.subjects) if subject in wanted][::every]
         self.context_slices = context_slices
         self.neighbour_columns = [name for name in NEIGHBOUR_COLUMNS if name in table.column_names]
         self.own_columns = [name for name in OWN_COLUMNS if name in table.column_names]
@@ -54,6 +56,10 @@ class SliceDataset(Dataset):
         tumour = np.concatenate([batch["regions"].any(axis=(1, 2, 3)) for batch in regions.iter(batch_size=256)])
         lucky = np.random.default_rng(seed).random(len(tumour)) < share
         self.rows = [row for row in self.rows if tumour[row] or lucky[row]]
+
+    def chosen_subjects(self) -> list[str]:
+        """The subjects that there are slices of, in order."""
+        return list(dict.fromkeys(self.subjects[row] for row in self.rows))
 
     def subject(self, index: int) -> str:
         """The subject that an item belongs to."""

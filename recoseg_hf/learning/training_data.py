@@ -1,0 +1,97 @@
+"""What a training script trains and validates on: a prepared data set, and who of it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.learning.options import TrainingOptions
+from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
+from recoseg_hf.learning.slices import SliceSettings
+from recoseg_hf.learning.subjects import fingerprint, folds
+
+PARTS = ("train", "validation")
+
+
+@dataclass
+class TrainingData:
+    """The two parts of the data.
+
+    Attributes:
+        train: slices to learn from.
+        validation: slices to judge by.
+    """
+
+    train: SliceDataset
+    validation: SliceDataset
+
+    def subjects(self) -> dict[str, list[str]]:
+        """Names by part, in the order of the slices."""
+        return {name: getattr(self, name).chosen_subjects() for name in PARTS}
+
+    def fingerprint(self) -> str:
+        """Tells whether two runs saw the same subjects."""
+        return fingerprint(self.subjects())
+
+
+def open_training_data(
+    options: TrainingOptions, settings: SliceSettings, context_slices: int = 0, columns: Sequence[str] = ()
+) -> TrainingData:
+    """Open the data of a run: as prepared or as `--split` chooses, without the subjects of a fold that is left out.
+
+    Args:
+        options: `train_data_dir`, `output_dir`, `split`, `num_folds`, `fold`, `seed`, `validation_every`.
+        settings: of the pipeline.
+        context_slices: neighbours on each side.
+        columns: needed beside those of `recoseg prepare`.
+
+    Raises:
+        InputError: the data or the split cannot be used.
+    """
+    tables = open_slices(options.train_data_dir, options.output_dir, settings, columns)
+    found = {name: list(dict.fromkeys(tables[name]["subject"][:])) for name in PARTS}
+    chosen = found
+    if options.split:
+        tables = dict.fromkeys(PARTS, _joined(tables))
+        chosen = read_choice(Path(options.split), [subject for names in found.values() for subject in names])
+    if options.num_folds:
+        held_out = folds(chosen["train"], options.num_folds, options.fold_seed)[options.fold]
+        chosen = chosen | {"train": [subject for subject in chosen["train"] if subject not in held_out]}
+    return TrainingData(
+        train=SliceDataset(tables["train"], context_slices, subjects=chosen["train"]),
+        validation=SliceDataset(
+            tables["validation"], context_slices, options.validation_every, subjects=chosen["validation"]
+        ),
+    )
+
+
+def read_choice(path: Path, known: Sequence[str]) -> dict[str, list[str]]:
+    """Read `{"train": [subject, ...], "validation": [...]}`, subjects of a prepared data set.
+
+    Raises:
+        InputError: it is no such JSON, a part is empty, or a subject is unknown or stands in both parts.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        choice = {name: [str(subject) for subject in content[name]] for name in PARTS}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        form = '{"train": ["subject", ...], "validation": [...]}'
+        raise InputError(path, f"not a split ({error!r})", form, "Write the split in this form.") from error
+    unknown = sorted({subject for names in choice.values() for subject in names} - set(known))
+    if unknown:
+        raise InputError(path, f"{', '.join(unknown)} not in the data", "prepared subjects", "Prepare them too.")
+    both = sorted(set(choice["train"]) & set(choice["validation"]))
+    if both:
+        raise InputError(path, f"{', '.join(both)} in both parts", "each subject once", "Split by subject.")
+    empty = [name for name in PARTS if not choice[name]]
+    if empty:
+        raise InputError(path, f"nobody in {' and '.join(empty)}", "subjects in both parts", "Name some.")
+    return choice
+
+
+def _joined(tables: Any) -> Any:
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets([tables[name] for name in PARTS])
