@@ -52,8 +52,8 @@ def main(options: SegmenterOptions) -> None:
     for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
-                generator = run.generator(step, micro_step)
-                run.backward(segmentation_step_loss(run.net, pipeline, batch, generator, augmentation, sources))
+                randomness = run.randomness(step, micro_step)
+                run.backward(segmentation_step_loss(run.net, pipeline, batch, randomness, augmentation, sources))
         bar.set_postfix(loss=f"{run.update():.4f}")
         bar.update()
         if run.validates():

@@ -42,9 +42,9 @@ def main(options: SynthesizerOptions) -> None:
     for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
-                generator = run.generator(step, micro_step)
+                randomness = run.randomness(step, micro_step)
                 run.backward(
-                    synthesis_loss(run.net, pipeline, batch, generator, augmentation, options.reconstruction_loss)
+                    synthesis_loss(run.net, pipeline, batch, randomness, augmentation, options.reconstruction_loss)
                 )
         bar.set_postfix(loss=f"{run.update():.4f}")
         bar.update()

@@ -1,14 +1,16 @@
 """Augmentation of a batch of slices (torch; Albumentations, which the paper used, gets no more releases).
 
 One spatial transform for all channels of a slice alike; brightness, contrast and noise on the conditions only, since a
-change of x_0 or R would change what the residual means. All draws come first, from one generator; the rest is
-deterministic given them.
+change of x_0 or R would change what the residual means. All draws come first, each slice's from its own stream; the
+rest is deterministic given them.
 """
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+
+from recoseg_hf.learning.randomness import SampleRandomness
 
 
 @dataclass(frozen=True)
@@ -35,40 +37,44 @@ class Transform:
     affine: torch.Tensor  # (B, 2, 3), as `affine_grid` takes it
     gain: torch.Tensor  # (B, 3)
     offset: torch.Tensor  # (B, 3)
-    noise_seed: int
+    noise_seeds: torch.Tensor  # (B,)
     noise_scale: torch.Tensor  # (B,)
 
 
-def draw_transform(size: int, settings: AugmentationSettings, generator: torch.Generator) -> Transform:
-    """Draw all random numbers for `size` slices."""
+def draw_transform(settings: AugmentationSettings, randomness: SampleRandomness) -> Transform:
+    """Draw all random numbers for a batch."""
+    affine = _draw_affine(settings, randomness.uniform(7))
+    jitter, gain, offset = randomness.uniform(3, 3).unbind(1)
+    jitter = (jitter < settings.intensity).float()
+    return Transform(
+        affine=affine,
+        gain=1 + jitter * _either_way(gain) * settings.contrast,
+        offset=jitter * _either_way(offset) * settings.brightness,
+        noise_scale=(randomness.uniform() < settings.noise) * settings.noise_level,
+        noise_seeds=randomness.seeds(),
+    )
 
-    def uniform(*shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator) * 2 - 1
 
-    def chosen(probability: float, *shape: int) -> torch.Tensor:
-        return (torch.rand(*shape, generator=generator) < probability).float()
-
-    apply = chosen(settings.affine, size)
-    angle = apply * uniform(size) * settings.rotation * torch.pi / 180
-    scale = 1 + apply * uniform(size) * settings.scaling
-    shear = apply * uniform(size) * settings.shearing
-    mirror = 1 - 2 * chosen(settings.flip, size)
-    shift = apply[:, None] * uniform(size, 2) * 2 * settings.translation
-    affine = torch.stack(
+def _draw_affine(settings: AugmentationSettings, uniform: torch.Tensor) -> torch.Tensor:
+    """(B, 2, 3) from (B, 7) draws in [0, 1)."""
+    apply = (uniform[:, 0] < settings.affine).float()
+    mirror = 1 - 2 * (uniform[:, 1] < settings.flip).float()
+    angle, scale, shear, *shift = (apply[:, None] * _either_way(uniform[:, 2:])).unbind(1)
+    angle = angle * settings.rotation * torch.pi / 180
+    scale = 1 + scale * settings.scaling
+    shear = shear * settings.shearing
+    across, along = (value * 2 * settings.translation for value in shift)
+    return torch.stack(
         [
-            torch.stack([angle.cos() * scale, -angle.sin() * scale + shear, shift[:, 0]], dim=1),
-            torch.stack([angle.sin() * scale * mirror, angle.cos() * scale * mirror, shift[:, 1]], dim=1),
+            torch.stack([angle.cos() * scale, -angle.sin() * scale + shear, across], dim=1),
+            torch.stack([angle.sin() * scale * mirror, angle.cos() * scale * mirror, along], dim=1),
         ],
         dim=1,
     )
-    jitter = chosen(settings.intensity, size, 3)
-    return Transform(
-        affine=affine,
-        gain=1 + jitter * uniform(size, 3) * settings.contrast,
-        offset=jitter * uniform(size, 3) * settings.brightness,
-        noise_seed=int(torch.randint(2**62, (1,), generator=generator)),
-        noise_scale=chosen(settings.noise, size) * settings.noise_level,
-    )
+
+
+def _either_way(uniform: torch.Tensor) -> torch.Tensor:
+    return uniform * 2 - 1
 
 
 def warp(images: torch.Tensor, transform: Transform, padding: str = "border") -> torch.Tensor:
@@ -81,5 +87,5 @@ def warp(images: torch.Tensor, transform: Transform, padding: str = "border") ->
 def jitter_conditions(conditions: torch.Tensor, transform: Transform) -> torch.Tensor:
     """Apply contrast, brightness and noise to (B, K, 3, H, W), the K context slices of a slice alike."""
     gain, offset = (values[:, None, :, None, None] for values in (transform.gain, transform.offset))
-    noise = torch.randn(conditions.shape, generator=torch.Generator().manual_seed(transform.noise_seed))
+    noise = SampleRandomness(transform.noise_seeds.tolist()).normal(*conditions.shape[1:])
     return conditions * gain + offset + noise * transform.noise_scale[:, None, None, None, None]

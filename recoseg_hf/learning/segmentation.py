@@ -10,6 +10,7 @@ from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
 from recoseg_hf.learning.losses import segmentation_loss
+from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -38,17 +39,17 @@ class SourceMix:
         """The sources that are shown at all; the first is the one to validate with."""
         return tuple(name for name in RESIDUAL_SOURCES if getattr(self, name) > 0)
 
-    def draw(self, size: int, generator: torch.Generator) -> torch.Tensor:
-        """Class labels int64 (size,), positions in `RESIDUAL_SOURCES`."""
-        weights = torch.tensor([float(getattr(self, name)) for name in RESIDUAL_SOURCES])
-        return torch.multinomial(weights, size, replacement=True, generator=generator)
+    def draw(self, randomness: SampleRandomness) -> torch.Tensor:
+        """Class labels int64 (B,), positions in `RESIDUAL_SOURCES`."""
+        shares = torch.tensor([float(getattr(self, name)) for name in RESIDUAL_SOURCES])
+        return torch.bucketize(randomness.uniform(), (shares / shares.sum()).cumsum(0)[:-1], right=True)
 
 
 def segmentation_step_loss(
     net: nn.Module,
     pipeline: ReCoSegPipeline,
     batch: Mapping[str, torch.Tensor],
-    generator: torch.Generator,
+    randomness: SampleRandomness,
     augmentation: AugmentationSettings | None,
     sources: SourceMix,
 ) -> torch.Tensor:
@@ -58,15 +59,15 @@ def segmentation_step_loss(
         net: the segmenter, as Accelerate wrapped it.
         pipeline: gives channels, regions and folding.
         batch: items of `SliceDataset`, collated.
-        generator: gives augmentation and residual sources.
+        randomness: gives augmentation and residual sources.
         augmentation: None trains on the slices as they are.
         sources: how often which residual is shown.
     """
-    labels = sources.draw(len(batch["regions"]), generator)
+    labels = sources.draw(randomness)
     images = guided_images(pipeline, batch, labels)
     target = batch["regions"][:, [REGIONS.index(name) for name in pipeline.region_names]]
     if augmentation is not None:
-        images, target = _augment(images, target, draw_transform(len(target), augmentation, generator))
+        images, target = _augment(images, target, draw_transform(augmentation, randomness))
     inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images), pipeline.config.pixel_unshuffle)
     device = next(net.parameters()).device
     inputs = inputs.to(device, memory_format=torch.channels_last)

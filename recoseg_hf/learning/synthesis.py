@@ -10,6 +10,7 @@ from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
 from recoseg_hf.learning.losses import reconstruction_loss
+from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.denoising import predict_clean, slice_generators
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -19,7 +20,7 @@ def synthesis_loss(
     net: nn.Module,
     pipeline: ReCoSegPipeline,
     batch: Mapping[str, torch.Tensor],
-    generator: torch.Generator,
+    randomness: SampleRandomness,
     augmentation: AugmentationSettings | None,
     reconstruction: str,
 ) -> torch.Tensor:
@@ -29,14 +30,14 @@ def synthesis_loss(
         net: the synthesizer, as Accelerate wrapped it.
         pipeline: gives scheduler and folding.
         batch: `conditions` (B, 1, 3, S, S) and `t1ce` (B, 1, 1, S, S) in [0, 1].
-        generator: gives augmentation, timesteps and noise.
+        randomness: gives augmentation, timesteps and noise.
         augmentation: None trains on the slices as they are.
         reconstruction: form of L_recon, see `reconstruction_loss`.
     """
     scheduler, fold = pipeline.scheduler, pipeline.config.pixel_unshuffle
-    conditions, clean = augmented_pair(batch, generator, augmentation)
-    timesteps = torch.randint(0, scheduler.config.num_train_timesteps, (len(clean),), generator=generator)
-    noise = torch.randn(clean.shape, generator=generator)
+    conditions, clean = augmented_pair(batch, randomness, augmentation)
+    timesteps = (randomness.uniform() * scheduler.config.num_train_timesteps).long()
+    noise = randomness.normal(*clean.shape[1:])
     device = next(net.parameters()).device
     clean, noise, timesteps = clean.to(device), noise.to(device), timesteps.to(device)
     noisy = scheduler.add_noise(clean, noise, timesteps)
@@ -51,12 +52,12 @@ def synthesis_loss(
 
 
 def augmented_pair(
-    batch: Mapping[str, torch.Tensor], generator: torch.Generator, augmentation: AugmentationSettings | None
+    batch: Mapping[str, torch.Tensor], randomness: SampleRandomness, augmentation: AugmentationSettings | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Conditions (B, 3, S, S) and T1ce (B, 1, S, S) in [-1, 1] under one spatial transform."""
     conditions, t1ce = batch["conditions"], batch["t1ce"]
     if augmentation is not None:
-        transform = draw_transform(len(conditions), augmentation, generator)
+        transform = draw_transform(augmentation, randomness)
         conditions, t1ce = warp(torch.cat([conditions, t1ce], dim=2), transform).split([3, 1], dim=2)
         conditions = jitter_conditions(conditions, transform)
     return conditions[:, 0], 2 * t1ce[:, 0] - 1

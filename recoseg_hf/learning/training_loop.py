@@ -19,7 +19,7 @@ from recoseg_hf.errors import CheckpointError
 from recoseg_hf.files import atomic_write
 from recoseg_hf.learning.checkpoints import TrainingState, complete_checkpoints, load_checkpoint, save_checkpoint
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.randomness import step_generator
+from recoseg_hf.learning.randomness import SampleRandomness, seed_dropout
 from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
 from recoseg_hf.learning.stopping import ScoreWatch
 
@@ -108,10 +108,19 @@ class TrainingRun:
         while self.step < self.options.max_train_steps and not self.watch.stopped:
             yield self.step, [next(batches) for _ in range(per_step)]
 
-    def generator(self, step: int, micro_step: int = 0) -> torch.Generator:
-        """All randomness of one micro-batch of this process."""
+    def randomness(self, step: int, micro_step: int = 0, stream: int = 0) -> SampleRandomness:
+        """All randomness of one micro-batch of this process, dropout's included.
+
+        Args:
+            step: optimiser step.
+            micro_step: within the step.
+            stream: tells apart what must be independent within a sample.
+        """
         number = step * self.options.gradient_accumulation_steps + micro_step
-        return step_generator(self.options.seed, number, self.accelerator.process_index)
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        seed_dropout(self.options.seed, number, rank)
+        size = self.options.train_batch_size
+        return SampleRandomness.of_samples(self.options.seed, (number * processes + rank) * size, size, stream)
 
     def accumulate(self, micro_step: int) -> AbstractContextManager:
         """Gradients are exchanged between processes on the last micro-batch only."""

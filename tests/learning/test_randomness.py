@@ -3,21 +3,46 @@ from collections import Counter
 import pytest
 import torch
 
-from recoseg_hf.learning.randomness import StepSampler, step_generator
+from recoseg_hf.learning.randomness import SampleRandomness, StepSampler, seed_dropout
 
 
-def drawn(seed: int, step: int, rank: int = 0) -> torch.Tensor:
-    return torch.rand(4, generator=step_generator(seed, step, rank))
+def drawn(seed: int = 1, first: int = 2, size: int = 3, stream: int = 0) -> torch.Tensor:
+    return SampleRandomness.of_samples(seed, first, size, stream).uniform(4)
 
 
-def test_a_generator_belongs_to_seed_step_and_rank():
-    assert torch.equal(drawn(1, 2, 3), drawn(1, 2, 3))
-    others = [drawn(0, 2, 3), drawn(1, 0, 3), drawn(1, 2, 0), drawn(2, 1, 3), drawn(1, 3, 2)]
-    assert not any(torch.equal(drawn(1, 2, 3), other) for other in others)
+class TestSampleRandomness:
+    def test_numbers_belong_to_seed_sample_and_stream(self):
+        assert torch.equal(drawn(), drawn())
+        assert not any(torch.equal(drawn(), other) for other in (drawn(seed=2), drawn(first=1), drawn(stream=1)))
+
+    def test_a_sample_draws_the_same_in_any_batch(self):
+        assert torch.equal(drawn(first=0, size=6), torch.cat([drawn(first=0), drawn(first=3)]))
+
+    def test_samples_draw_each_their_own(self):
+        assert len({tuple(row) for row in drawn(size=50).tolist()}) == 50
+
+    def test_calls_go_on_in_the_streams(self):
+        streams = SampleRandomness.of_samples(0, 0, 2)
+        assert not torch.equal(streams.uniform(3), streams.uniform(3))
+        assert streams.normal(2, 5).shape == (2, 2, 5)
+        assert len(set(streams.seeds().tolist())) == len(streams) == 2
+
+    def test_numbers_stay_the_same_between_versions(self):
+        assert drawn(0, 0, 1)[0].tolist() == pytest.approx([0.130161, 0.817281, 0.551464, 0.950969], abs=1e-6)
+
+    def test_normal_numbers_are_standard(self):
+        numbers = SampleRandomness.of_samples(0, 0, 8).normal(2000)
+        assert numbers.mean().item() == pytest.approx(0, abs=0.03)
+        assert numbers.std().item() == pytest.approx(1, abs=0.03)
 
 
-def test_a_generator_stays_the_same_between_versions():
-    assert drawn(0, 0).tolist() == pytest.approx([0.130161, 0.817281, 0.551464, 0.950969], abs=1e-6)
+def test_dropout_belongs_to_seed_step_and_process():
+    masks = []
+    for numbers in ((0, 1, 0), (0, 1, 0), (0, 2, 0), (0, 1, 1)):
+        seed_dropout(*numbers)
+        masks.append(torch.nn.functional.dropout(torch.ones(64)))
+    assert torch.equal(masks[0], masks[1])
+    assert not any(torch.equal(masks[0], other) for other in masks[2:])
 
 
 class TestStepSampler:

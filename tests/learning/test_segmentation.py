@@ -4,6 +4,7 @@ from datasets import load_from_disk
 from torch.utils.data import default_collate
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.residual_cache import cache_split
 from recoseg_hf.learning.segmentation import (
     SourceMix,
@@ -21,8 +22,8 @@ from tests.tiny import tiny_pipeline
 SETTINGS = {"field_of_view": 16, "context_slices": 1, "regions": "wt,tc,et", "residual_clip": 0.3}
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def streams(seed: int = 0, size: int = 4) -> SampleRandomness:
+    return SampleRandomness.of_samples(seed, first=0, size=size)
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +50,12 @@ def batch(dataset):
 
 class TestSourceMix:
     def test_shares_are_kept(self):
-        labels = SourceMix(0.5, 0.3, 0.2).draw(4000, seeded())
+        labels = SourceMix(0.5, 0.3, 0.2).draw(streams(size=4000))
         shares = torch.bincount(labels, minlength=3) / 4000
         assert shares.tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
 
     def test_labels_are_positions_of_the_sources(self):
-        assert SourceMix(0, 1, 0).draw(5, seeded()).tolist() == [RESIDUAL_SOURCES.index("ensemble")] * 5
+        assert SourceMix(0, 1, 0).draw(streams(size=5)).tolist() == [RESIDUAL_SOURCES.index("ensemble")] * 5
 
     def test_it_knows_what_is_shown(self):
         assert SourceMix().shown == ("measured", "ensemble", "none")
@@ -139,13 +140,13 @@ class TestLoss:
     def test_every_weight_gets_a_finite_gradient(self, fold, batch):
         pipeline = tiny_pipeline(pixel_unshuffle=fold, **SETTINGS)
         net = pipeline.segmenter.train()
-        segmentation_step_loss(net, pipeline, batch, seeded(), AugmentationSettings(), SourceMix()).backward()
+        segmentation_step_loss(net, pipeline, batch, streams(), AugmentationSettings(), SourceMix()).backward()
         assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in net.parameters())
 
-    def test_the_generator_decides(self, pipeline, batch):
+    def test_the_streams_decide(self, pipeline, batch):
         losses = [
             segmentation_step_loss(
-                pipeline.segmenter, pipeline, batch, seeded(seed), AugmentationSettings(), SourceMix()
+                pipeline.segmenter, pipeline, batch, streams(seed), AugmentationSettings(), SourceMix()
             ).item()
             for seed in (1, 1, 2)
         ]
@@ -163,7 +164,7 @@ class TestLoss:
         }
         settings = AugmentationSettings(affine=1, intensity=0, noise=0)
         with torch.no_grad():
-            loss = segmentation_step_loss(_FirstChannel(), pipeline, shown, seeded(), settings, SourceMix())
+            loss = segmentation_step_loss(_FirstChannel(), pipeline, shown, streams(), settings, SourceMix())
         assert loss.item() < 0.6  # a target left behind costs more than 3
 
     def test_a_paper_system_is_trained_on_its_single_region(self, batch):
@@ -171,7 +172,7 @@ class TestLoss:
         changed = dict(batch) | {"regions": batch["regions"].clone()}
         changed["regions"][:, 1:] = 0
         losses = [
-            segmentation_step_loss(pipeline.segmenter, pipeline, given, seeded(), None, SourceMix()).item()
+            segmentation_step_loss(pipeline.segmenter, pipeline, given, streams(), None, SourceMix()).item()
             for given in (batch, changed)
         ]
         assert losses[0] == losses[1]

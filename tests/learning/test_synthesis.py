@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import default_collate
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.learning.synthesis import augmented_pair, synthesis_loss, validate_synthesis
 from tests.tiny import FEW_STEP, tiny_pipeline
@@ -17,6 +18,10 @@ SCHEDULES = {
     "v_prediction": FEW_STEP,
     "sample": FEW_STEP | {"prediction_type": "sample"},
 }
+
+
+def streams(seed: int = 0, size: int = 4) -> SampleRandomness:
+    return SampleRandomness.of_samples(seed, first=0, size=size)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -56,23 +61,23 @@ class TestLoss:
         scheduler = DDPMScheduler(**SCHEDULES[kind])
         pipeline = tiny_pipeline(scheduler=scheduler)
         net = Knowing(scheduler, 2 * batch["t1ce"][:, 0] - 1)
-        assert synthesis_loss(net, pipeline, batch, seeded(), None, "none").item() == pytest.approx(0, abs=1e-6)
+        assert synthesis_loss(net, pipeline, batch, streams(), None, "none").item() == pytest.approx(0, abs=1e-6)
         net.weight.data.fill_(0.5)
-        assert synthesis_loss(net, pipeline, batch, seeded(), None, "none").item() == pytest.approx(0.25, abs=1e-3)
+        assert synthesis_loss(net, pipeline, batch, streams(), None, "none").item() == pytest.approx(0.25, abs=1e-3)
 
     @pytest.mark.parametrize("fold", [1, 2])
     @pytest.mark.parametrize("form", ["weighted", "paper"])
     def test_every_weight_gets_a_finite_gradient(self, fold, form, batch):
         pipeline = tiny_pipeline(pixel_unshuffle=fold, scheduler=DDIMScheduler(**FEW_STEP))
         net = pipeline.synthesizer.train()
-        synthesis_loss(net, pipeline, batch, seeded(), AugmentationSettings(), form).backward()
+        synthesis_loss(net, pipeline, batch, streams(), AugmentationSettings(), form).backward()
         assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in net.parameters())
 
-    def test_the_generator_decides_timesteps_noise_and_augmentation(self, batch):
+    def test_the_streams_decide_timesteps_noise_and_augmentation(self, batch):
         pipeline = tiny_pipeline()
         losses = [
             synthesis_loss(
-                pipeline.synthesizer, pipeline, batch, seeded(seed), AugmentationSettings(), "weighted"
+                pipeline.synthesizer, pipeline, batch, streams(seed), AugmentationSettings(), "weighted"
             ).item()
             for seed in (1, 1, 2)
         ]
@@ -82,7 +87,7 @@ class TestLoss:
         """Noisy image first, then FLAIR, T1, T2, each folded."""
         pipeline, seen = tiny_pipeline(pixel_unshuffle=2), []
         pipeline.synthesizer.register_forward_pre_hook(lambda net, arguments: seen.append(arguments[0]))
-        synthesis_loss(pipeline.synthesizer, pipeline, batch, seeded(), None, "none")
+        synthesis_loss(pipeline.synthesizer, pipeline, batch, streams(), None, "none")
         with torch.no_grad():
             pipeline.denoise(batch["conditions"][:, 0], [seeded(i) for i in range(4)], 1)
         assert seen[0].shape == seen[1].shape == (4, 16, 8, 8)
@@ -91,17 +96,17 @@ class TestLoss:
 
 class TestAugmentedPair:
     def test_without_augmentation_t1ce_is_only_moved_to_its_range(self, batch):
-        conditions, clean = augmented_pair(batch, seeded(), None)
+        conditions, clean = augmented_pair(batch, streams(), None)
         assert torch.equal(conditions, batch["conditions"][:, 0])
         assert torch.equal(clean, 2 * batch["t1ce"][:, 0] - 1)
 
     def test_conditions_and_t1ce_move_alike_and_only_conditions_are_jittered(self, batch):
         copied = dict(batch) | {"t1ce": (batch["conditions"][:, :, :1] + 3) / 6}
         settings = AugmentationSettings(affine=1, flip=0.5, intensity=0, noise=0)
-        conditions, clean = augmented_pair(copied, seeded(), settings)
+        conditions, clean = augmented_pair(copied, streams(), settings)
         assert torch.allclose(conditions[:, :1] / 3, clean, atol=1e-5)
-        jittered, same = augmented_pair(copied, seeded(), AugmentationSettings(affine=1, intensity=1, noise=0))
-        moved, _ = augmented_pair(copied, seeded(), AugmentationSettings(affine=1, intensity=1e-9, noise=0))
+        jittered, same = augmented_pair(copied, streams(), AugmentationSettings(affine=1, intensity=1, noise=0))
+        moved, _ = augmented_pair(copied, streams(), AugmentationSettings(affine=1, intensity=1e-9, noise=0))
         assert not torch.allclose(jittered, moved)
         assert torch.allclose(same, (moved[:, :1]) / 3, atol=1e-5)
 

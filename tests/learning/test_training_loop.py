@@ -60,8 +60,8 @@ def train(folder, dataset, until: int | None = None, scores=(0.1, 0.3, 0.2), **c
     for step, batches in run.steps(dataset):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
-                generator = run.generator(step, micro_step)
-                run.backward(synthesis_loss(run.net, pipeline, batch, generator, AugmentationSettings(), "weighted"))
+                randomness = run.randomness(step, micro_step)
+                run.backward(synthesis_loss(run.net, pipeline, batch, randomness, AugmentationSettings(), "weighted"))
         run.update()
         if run.validates():
             with run.averaged():
