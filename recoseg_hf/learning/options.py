@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from recoseg_hf.learning.freezing import FREEZABLE
+
 Options = TypeVar("Options")
 
 _COUNTS = (
@@ -18,6 +20,7 @@ _COUNTS = (
     "checkpoints_total_limit",
 )
 _CHOICES = {
+    "freeze": FREEZABLE,
     "lr_scheduler": ("plateau", "cosine", "constant"),
     "mixed_precision": ("no", "bf16", "fp16"),
     "report_to": ("tensorboard", "none"),
@@ -46,6 +49,7 @@ class TrainingOptions:
     fold: int = option(0, "The fold that is left out, from 0.")
     fold_seed: int = option(0, "Seed of the dealing.")
     output_dir: str = option("", "Where checkpoints, logs and the final pipeline go.")
+    freeze: str = option("none", f"Weights that stay as they are: {', '.join(FREEZABLE)}.")
     seed: int = option(0, "Seed of weights, order, noise and augmentation.")
     train_batch_size: int = option(16, "Slices per step and process.")
     gradient_accumulation_steps: int = option(1, "Batches per optimiser step.")

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from recoseg_hf.errors import CheckpointError
 from recoseg_hf.files import atomic_write
 from recoseg_hf.learning.checkpoints import TrainingState, complete_checkpoints, load_checkpoint, save_checkpoint
+from recoseg_hf.learning.freezing import freeze
 from recoseg_hf.learning.options import TrainingOptions
 from recoseg_hf.learning.randomness import SampleRandomness, seed_dropout
 from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
@@ -50,9 +51,9 @@ class TrainingRun:
         if options.gradient_checkpointing:
             net.enable_gradient_checkpointing()
         net.to(memory_format=torch.channels_last).train()
-        optimizer = torch.optim.AdamW(
-            net.parameters(), lr=options.learning_rate, weight_decay=options.adam_weight_decay
-        )
+        freeze(net, options.freeze)  # before Accelerate wraps the net, which would exchange gradients that never come
+        trained = [weight for weight in net.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.adam_weight_decay)
         self.net, self.optimizer = self.accelerator.prepare(net, optimizer)
         self.ema = EMAModel(net.parameters(), decay=options.ema_decay, use_ema_warmup=True)
         self.ema.to(self.accelerator.device)
