@@ -136,7 +136,6 @@ def _augment(images: dict[str, torch.Tensor], target: torch.Tensor, transform) -
     return images | {"conditions": jitter_conditions(images["conditions"], transform)}, target
 
 
-@torch.no_grad()
 def validate_segmentation(
     pipeline: ReCoSegPipeline, dataset: SliceDataset, batch_size: int, source: str = "measured", threshold: float = 0.5
 ) -> dict[str, float]:
@@ -152,26 +151,58 @@ def validate_segmentation(
     Returns:
         `dice_wt`, and `dice_tc`, `dice_et` where the model has them; subjects without the region are left out.
     """
-    scores: dict[str, list[float]] = {name: [] for name in pipeline.region_names}
-    for _, group in groupby(range(len(dataset)), key=dataset.subject):
-        overlap, total = _subject_counts(pipeline, dataset, list(group), batch_size, source, threshold)
-        for name, both, either in zip(pipeline.region_names, overlap, total, strict=True):
-            if either > 0:
-                scores[name].append(2 * both / either)
-    return {f"dice_{name}": sum(values) / len(values) for name, values in scores.items() if values}
+    by_subject = subject_dice(pipeline, dataset, batch_size, source, (threshold,)).values()
+    scores = {name: [dice[name][0] for dice in by_subject] for name in pipeline.region_names}
+    defined = {name: [value for value in values if value is not None] for name, values in scores.items()}
+    return {f"dice_{name}": sum(values) / len(values) for name, values in defined.items() if values}
+
+
+@torch.no_grad()
+def subject_dice(
+    pipeline: ReCoSegPipeline,
+    dataset: SliceDataset,
+    batch_size: int,
+    source: str = "measured",
+    thresholds: Sequence[float] = (0.5,),
+) -> dict[str, dict[str, list[float | None]]]:
+    """Dice of each subject and region on the nets' grid, at each threshold; the nets run once for all thresholds.
+
+    Args:
+        pipeline, dataset, batch_size, source: as for `validate_segmentation`.
+        thresholds: on the probability.
+
+    Returns:
+        By subject, in the order of the slices, and region: one Dice for each threshold, None where neither the mask
+        nor the reference has a pixel.
+    """
+    found = {}
+    for subject, group in groupby(range(len(dataset)), key=dataset.subject):
+        overlap, total = _subject_counts(pipeline, dataset, list(group), batch_size, source, thresholds)
+        found[subject] = {
+            name: [2 * both / either if either else None for both, either in zip(*counts, strict=True)]
+            for name, *counts in zip(pipeline.region_names, overlap, total, strict=True)
+        }
+    return found
 
 
 def _subject_counts(
-    pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], batch_size: int, source: str, threshold: float
-) -> tuple[list[float], list[float]]:
+    pipeline: ReCoSegPipeline,
+    dataset: SliceDataset,
+    items: list[int],
+    batch_size: int,
+    source: str,
+    thresholds: Sequence[float],
+) -> tuple[list[list[float]], list[list[float]]]:
+    """Pixels in mask and reference, and in one plus in the other; for each region at each threshold."""
     regions = [REGIONS.index(name) for name in pipeline.region_names]
-    overlap = total = torch.zeros(len(regions))
+    overlap = total = torch.zeros(len(regions), len(thresholds))
     for first in range(0, len(items), batch_size):
         batch = torch.utils.data.default_collate([dataset[i] for i in items[first : first + batch_size]])
         labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
         inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels))
-        found = pipeline.segment_slices(inputs.to(pipeline._execution_device), source).cpu() > threshold
-        real = batch["regions"][:, regions] > 0.5
-        overlap = overlap + (found & real).sum((0, 2, 3))
-        total = total + found.sum((0, 2, 3)) + real.sum((0, 2, 3))
+        probability = pipeline.segment_slices(inputs.to(pipeline._execution_device), source).cpu()
+        found = torch.stack([probability > threshold for threshold in thresholds], dim=2)
+        real = (batch["regions"][:, regions] > 0.5).unsqueeze(2)
+        overlap = overlap + (found & real).sum((0, 3, 4))
+        total = total + found.sum((0, 3, 4)) + real.sum((0, 3, 4))
     return overlap.tolist(), total.tolist()

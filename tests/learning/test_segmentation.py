@@ -12,6 +12,7 @@ from recoseg_hf.learning.segmentation import (
     guided_images,
     segmentation_step_loss,
     segmenter_inputs,
+    subject_dice,
     validate_segmentation,
 )
 from recoseg_hf.learning.slice_batches import SliceDataset
@@ -209,6 +210,15 @@ class TestValidation:
         expected = sum(2 * real[name] / (real[name] + pixels[name]) for name in real) / 2
         assert list(scores.values()) == pytest.approx(expected.tolist())
 
+    def test_each_subject_has_a_dice_for_every_threshold(self, pipeline, dataset):
+        found = subject_dice(pipeline, dataset, 8, thresholds=(0.3, 0.5, 0.99))
+        assert list(found) == ["sub-01", "sub-02"]
+        for place, threshold in enumerate((0.3, 0.5)):
+            mean = sum(dice["tc"][place] for dice in found.values()) / 2
+            assert mean == pytest.approx(validate_segmentation(pipeline, dataset, 8, threshold=threshold)["dice_tc"])
+        assert found["sub-01"]["wt"][0] != found["sub-01"]["wt"][1]
+        assert found["sub-01"]["wt"][2] == 0  # an untrained net is never that sure
+
     def test_batch_size_changes_nothing(self, pipeline, dataset):
         one, other = (validate_segmentation(pipeline, dataset, size, threshold=0.45) for size in (2, 50))
         assert one == pytest.approx(other, abs=0.02)
@@ -217,6 +227,7 @@ class TestValidation:
         monkeypatch.setattr(pipeline, "segment_slices", lambda inputs, source: torch.zeros(len(inputs), 3, 16, 16))
         monkeypatch.setattr(SliceDataset, "__getitem__", _without_enhancement(SliceDataset.__getitem__))
         assert validate_segmentation(pipeline, dataset, 4) == {"dice_wt": 0, "dice_tc": 0}
+        assert subject_dice(pipeline, dataset, 4)["sub-02"] == {"wt": [0], "tc": [0], "et": [None]}
 
     def test_the_source_is_the_one_asked_for(self, pipeline, dataset, monkeypatch):
         shown = []
