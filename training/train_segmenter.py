@@ -19,7 +19,7 @@ from recoseg_hf.learning.segmentation import (
 )
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build
-from recoseg_hf.learning.training_data import open_training_data
+from recoseg_hf.learning.training_data import open_training_data, split_labelled
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.process import tune_process
 
@@ -32,6 +32,9 @@ class SegmenterOptions(TrainingOptions):
     ensemble_share: float = option(0.15, "Share that see the spread over samples in its place.")
     none_share: float = option(0.15, "Share that see no residual.")
     healthy_slice_share: float = option(1.0, "Share of slices without tumour to train on; 0 is the paper's filter.")
+    label_fraction: float = option(1.0, "Share of the train subjects whose labels are used; 0.1 lies inside 0.25.")
+    label_subjects: int = option(0, "How many of them instead; 0 goes by --label_fraction.")
+    label_seed: int = option(0, "Seed of their choice.")
 
 
 def main(options: SegmenterOptions) -> None:
@@ -47,6 +50,7 @@ def main(options: SegmenterOptions) -> None:
     with run.accelerator.main_process_first():
         settings = SliceSettings.of_pipeline(pipeline.config)
         data = open_training_data(options, settings, pipeline.config.context_slices, columns)
+    data.train, _ = split_labelled(data.train, options.label_fraction, options.label_subjects, options.label_seed)
     data.train.keep_healthy(options.healthy_slice_share, options.seed)
     bar = run.progress_bar()
     for step, batches in run.steps(data.train):

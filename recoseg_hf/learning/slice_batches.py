@@ -1,6 +1,7 @@
 """A prepared slice data set as batches for the nets: a slice with its neighbours, in order."""
 
 from collections.abc import Collection, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class SliceDataset(Dataset):
     def chosen_subjects(self) -> list[str]:
         """The subjects that there are slices of, in order."""
         return list(dict.fromkeys(self.subjects[row] for row in self.rows))
+
+    def part(self, subjects: Collection[str]) -> "SliceDataset":
+        """The same data set with the slices of these subjects alone."""
+        chosen, wanted = copy(self), set(subjects)
+        chosen.rows = [row for row in self.rows if self.subjects[row] in wanted]
+        return chosen
 
     def subject(self, index: int) -> str:
         """The subject that an item belongs to."""

@@ -10,7 +10,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.learning.options import TrainingOptions
 from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.subjects import fingerprint, folds
+from recoseg_hf.learning.subjects import fingerprint, folds, labelled_subjects
 
 PARTS = ("train", "validation")
 
@@ -65,6 +65,21 @@ def open_training_data(
             tables["validation"], context_slices, options.validation_every, subjects=chosen["validation"]
         ),
     )
+
+
+def split_labelled(
+    train: SliceDataset, fraction: float = 1.0, count: int = 0, seed: int = 0
+) -> tuple[SliceDataset, SliceDataset]:
+    """Part the train subjects into those whose labels are used and the others.
+
+    Arguments and errors as `labelled_subjects`.
+
+    Returns:
+        Their slices; the second part may be empty.
+    """
+    subjects = train.chosen_subjects()
+    labelled = labelled_subjects(subjects, fraction, count, seed)
+    return train.part(labelled), train.part(set(subjects) - set(labelled))
 
 
 def read_choice(path: Path, known: Sequence[str]) -> dict[str, list[str]]:

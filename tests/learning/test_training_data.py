@@ -7,7 +7,7 @@ import pytest
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.training_data import open_training_data, read_choice
+from recoseg_hf.learning.training_data import open_training_data, read_choice, split_labelled
 from tests.learning.conftest import SETTINGS, SPLIT
 
 KNOWN = ["sub-01", "sub-02", "sub-03"]
@@ -47,6 +47,23 @@ def test_slices_keep_their_neighbours_when_subjects_are_left_out(options):
     same = [index for index in range(len(whole)) if whole.subject(index) == subject]
     assert len(same) == len(data.train)
     assert all((data.train[i]["t1ce"] == whole[j]["t1ce"]).all() for i, j in enumerate(same))
+
+
+def test_labels_of_some_subjects_leave_the_others_without(options):
+    train = open_training_data(options, SETTINGS, context_slices=1).train
+    labelled, rest = split_labelled(train, count=1, seed=3)
+    assert sorted(labelled.chosen_subjects() + rest.chosen_subjects()) == SPLIT["train"]
+    assert sorted([*labelled.rows, *rest.rows]) == list(train.rows)
+    everybody, nobody = split_labelled(train)
+    assert (everybody.rows, nobody.rows) == (train.rows, [])
+
+
+def test_a_part_keeps_the_slices_and_their_neighbours(options):
+    whole = open_training_data(options, SETTINGS, context_slices=1).train
+    part = whole.part(["sub-02"])
+    same = [index for index in range(len(whole)) if whole.subject(index) == "sub-02"]
+    assert all((part[i]["t1ce"] == whole[j]["t1ce"]).all() for i, j in enumerate(same))
+    assert set(whole.chosen_subjects()) == {"sub-01", "sub-02"}
 
 
 @pytest.mark.parametrize(
