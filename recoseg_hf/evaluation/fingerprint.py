@@ -136,9 +136,8 @@ def _distribution(values: Sequence[float | None]) -> dict | None:
 def _warnings(descriptions: Sequence[Mapping]) -> list[str]:
     found, n = [], len(descriptions)
     if n < FEW_SUBJECTS:
-        found.append(
-            f"The fingerprint is of {n} subject{'s' * (n > 1)}: it hardly describes a site, and hardly hides one."
-        )
+        who = "1 subject" if n == 1 else f"{n} subjects"
+        found.append(f"The fingerprint is of {who}: too few to describe a site, and single ones can be read off it.")
     if unlabelled := sum(one["tumour_ml"] is None for one in descriptions):
         found.append(f"{unlabelled} of {n} subjects have no segmentation: tumour volumes are of the others.")
     if len({tuple(one["voxel_spacing_mm"]) for one in descriptions}) > 1:
