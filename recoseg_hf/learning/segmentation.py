@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
+from recoseg_hf.learning.augmentation import AugmentationSettings, Transform, draw_transform, jitter_conditions, warp
 from recoseg_hf.learning.losses import segmentation_loss
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
@@ -68,12 +68,27 @@ def segmentation_step_loss(
     target = batch["regions"][:, [REGIONS.index(name) for name in pipeline.region_names]]
     if augmentation is not None:
         images, target = _augment(images, target, draw_transform(augmentation, randomness))
+    logits = segmenter_logits(net, pipeline, images, labels)
+    return segmentation_loss(logits, target.to(logits.device))
+
+
+def segmenter_logits(
+    net: nn.Module, pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tensor], labels: torch.Tensor
+) -> torch.Tensor:
+    """Logit of each region, float32 (B, R, S, S), on the net's device.
+
+    Args:
+        net: the segmenter, wrapped or not; gradients flow if they are enabled.
+        pipeline: gives channels and folding.
+        images: from `guided_images`.
+        labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
+    """
     inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images), pipeline.config.pixel_unshuffle)
     device = next(net.parameters()).device
     inputs = inputs.to(device, memory_format=torch.channels_last)
     extra = {} if pipeline.segmenter.config.num_class_embeds is None else {"class_labels": labels.to(device)}
     logits = net(inputs, torch.zeros(len(labels), device=device), **extra).sample.float()
-    return segmentation_loss(F.pixel_shuffle(logits, pipeline.config.pixel_unshuffle), target.to(device))
+    return F.pixel_shuffle(logits, pipeline.config.pixel_unshuffle)
 
 
 def cached_columns(channels: Sequence[str], sources: SourceMix) -> list[str]:
@@ -127,13 +142,20 @@ def segmenter_inputs(pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tenso
     return stacked.unflatten(0, (size, context)).flatten(1, 2)
 
 
-def _augment(images: dict[str, torch.Tensor], target: torch.Tensor, transform) -> tuple[dict, torch.Tensor]:
+def _augment(
+    images: Mapping[str, torch.Tensor], target: torch.Tensor, transform: Transform
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """One spatial transform for all images and the target; intensity jitter on the conditions alone."""
-    names, widths = list(images), [values.shape[1] * values.shape[2] for values in images.values()]
-    together = torch.cat([values.flatten(1, 2) for values in images.values()] + [target], dim=1)
-    *parts, target = warp(together, transform).split([*widths, target.shape[1]], dim=1)
-    images = {name: part.view_as(images[name]) for name, part in zip(names, parts, strict=True)}
-    return images | {"conditions": jitter_conditions(images["conditions"], transform)}, target
+    moved = warp_images({**images, "target": target[:, None]}, transform)
+    target = moved.pop("target")[:, 0]
+    return moved | {"conditions": jitter_conditions(moved["conditions"], transform)}, target
+
+
+def warp_images(images: Mapping[str, torch.Tensor], transform: Transform) -> dict[str, torch.Tensor]:
+    """Move images (B, K, C, S, S) alike."""
+    widths = [values.shape[1] * values.shape[2] for values in images.values()]
+    parts = warp(torch.cat([values.flatten(1, 2) for values in images.values()], dim=1), transform).split(widths, 1)
+    return {name: part.view_as(images[name]) for name, part in zip(images, parts, strict=True)}
 
 
 def validate_segmentation(
