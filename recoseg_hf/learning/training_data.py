@@ -17,19 +17,26 @@ PARTS = ("train", "validation")
 
 @dataclass
 class TrainingData:
-    """The two parts of the data.
+    """The parts of the data.
 
     Attributes:
         train: slices to learn from.
         validation: slices to judge by.
+        unlabelled: slices to learn from without their labels, if any are.
     """
 
     train: SliceDataset
     validation: SliceDataset
+    unlabelled: SliceDataset | None = None
 
     def subjects(self) -> dict[str, list[str]]:
         """Names by part, in the order of the slices."""
-        return {name: getattr(self, name).chosen_subjects() for name in PARTS}
+        parts = {name: getattr(self, name) for name in (*PARTS, "unlabelled")}
+        return {name: part.chosen_subjects() for name, part in parts.items() if part is not None}
+
+    def learnt_from(self) -> list[str]:
+        """Everybody whose images decide the weights, with or without labels."""
+        return [subject for part, names in self.subjects().items() if part != "validation" for subject in names]
 
     def fingerprint(self) -> str:
         """Tells whether two runs saw the same subjects."""
