@@ -180,8 +180,8 @@ class ReCoSegPipeline(DiffusionPipeline):
                 model needs and that is neither given nor waived.
         """
         images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
-        source = self._resolve_source(residual_source, "t1ce" in images)
-        steps, samples = self._resolve_counts(source, num_inference_steps, num_samples)
+        source = self.resolve_source(residual_source, "t1ce" in images)
+        steps, samples = self.resolve_counts(source, num_inference_steps, num_samples)
         threshold = self.config.mask_threshold if mask_threshold is None else mask_threshold
         check_counts(steps, samples, threshold, slice_batch_size, self.scheduler.config.num_train_timesteps)
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device if generator else None))
@@ -206,7 +206,12 @@ class ReCoSegPipeline(DiffusionPipeline):
             config.normalization,
         )
 
-    def _resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
+    def resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
+        """Say which residual source a call uses for what it was asked, None included.
+
+        Raises:
+            ValueError: if there is no such source, or the model or a missing T1ce rules it out.
+        """
         if residual_source not in (None, *RESIDUAL_SOURCES):
             raise ValueError(f"residual_source={residual_source!r}; expected one of {', '.join(RESIDUAL_SOURCES)}.")
         compares = self.synthesizer is not None or "static_residual" in self.channels
@@ -223,7 +228,12 @@ class ReCoSegPipeline(DiffusionPipeline):
             )
         return residual_source or ("measured" if has_t1ce and compares else "none")
 
-    def _resolve_counts(self, source: str, steps: int | None, samples: int | None) -> tuple[int, int]:
+    def resolve_counts(self, source: str, steps: int | None, samples: int | None) -> tuple[int, int]:
+        """Say how many denoising steps and samples a call with a resolved `source` takes; None is the model's default.
+
+        Raises:
+            ValueError: if they are too few for the source.
+        """
         least_steps, usual_samples = (ENSEMBLE_MIN_STEPS, ENSEMBLE_SAMPLES) if source == "ensemble" else (1, 1)
         steps = max(self.config.num_inference_steps, least_steps) if steps is None else steps
         samples = usual_samples if samples is None else samples
