@@ -1,8 +1,8 @@
 """Mean teacher: what the average of a run is sure of teaches the run on slices without labels.
 
-The teacher is the moving average of the student's weights (Tarvainen & Valpola 2017, arXiv 1703.01780). It sees a slice
-as it is, the student sees it with another contrast, and where the teacher is sure the student has to agree (as in
-FixMatch, Sohn et al. 2020, arXiv 2001.07685, and UniMatch, Yang et al. 2023, arXiv 2208.09910). Both see the slice
+The teacher is the moving average of the student's weights (Tarvainen & Valpola 2017, arXiv 1703.01780). It sees a
+slice as it is, the student sees it with another contrast, and where the teacher is sure the student has to agree (as
+in FixMatch, Sohn et al. 2020, arXiv 2001.07685, and UniMatch, Yang et al. 2023, arXiv 2208.09910). Both see the slice
 under one spatial transform, so that their pixels correspond.
 """
 
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from diffusers.training_utils import EMAModel
 from torch import nn
 
+from recoseg_hf.errors import InputError
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions
 from recoseg_hf.learning.losses import soft_dice_loss
 from recoseg_hf.learning.randomness import SampleRandomness
@@ -147,7 +148,7 @@ class MeanTeacher:
         sources: how often which residual is shown.
 
     Raises:
-        ValueError: there are no such slices.
+        InputError: there are no such slices.
     """
 
     def __init__(
@@ -160,9 +161,11 @@ class MeanTeacher:
         sources: SourceMix,
     ):
         if not len(dataset):
-            raise ValueError(
-                "unlabelled=mean_teacher and no slices without labels; expected some. Use the labels of fewer "
-                "subjects (--label_fraction, --label_subjects), or --unlabelled none."
+            raise InputError(
+                "--unlabelled mean_teacher",
+                "the labels of all train subjects are used",
+                "subjects without",
+                "Use fewer labels (--label_fraction, --label_subjects), or --unlabelled none.",
             )
         self.net = teacher_of(run.bare_net, run.ema)
         self._last: dict[str, torch.Tensor] = {}

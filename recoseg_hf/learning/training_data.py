@@ -79,12 +79,18 @@ def split_labelled(
 ) -> tuple[SliceDataset, SliceDataset]:
     """Part the train subjects into those whose labels are used and the others.
 
-    Arguments and errors as `labelled_subjects`.
+    Arguments as for `labelled_subjects`.
 
     Returns:
         Their slices; the second part may be empty.
+
+    Raises:
+        InputError: there are fewer subjects than that.
     """
     subjects = train.chosen_subjects()
+    if count > len(subjects):
+        remedy = "Use fewer, or 0 to go by --label_fraction."
+        raise InputError(f"--label_subjects {count}", f"{len(subjects)} train subjects", "that many or more", remedy)
     labelled = labelled_subjects(subjects, fraction, count, seed)
     return train.part(labelled), train.part(set(subjects) - set(labelled))
 

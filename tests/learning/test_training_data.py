@@ -58,6 +58,21 @@ def test_labels_of_some_subjects_leave_the_others_without(options):
     assert (everybody.rows, nobody.rows) == (train.rows, [])
 
 
+def test_no_more_subjects_have_labels_than_there_are(options):
+    train = open_training_data(options, SETTINGS).train
+    with pytest.raises(InputError, match=r"--label_subjects 3: 2 train subjects; expected that many or more\. Use few"):
+        split_labelled(train, count=3)
+
+
+def test_who_is_learnt_from_without_labels_is_counted_too(options):
+    data = open_training_data(options, SETTINGS)
+    data.train, data.unlabelled = split_labelled(data.train, count=1)
+    assert sorted(data.learnt_from()) == SPLIT["train"]
+    assert list(data.subjects()) == ["train", "validation", "unlabelled"]
+    data.unlabelled = None
+    assert data.learnt_from() == data.train.chosen_subjects()
+
+
 def test_a_part_keeps_the_slices_and_their_neighbours(options):
     whole = open_training_data(options, SETTINGS, context_slices=1).train
     part = whole.part(["sub-02"])
