@@ -60,7 +60,7 @@ def test_labels_of_some_subjects_leave_the_others_without(options):
 
 def test_no_more_subjects_have_labels_than_there_are(options):
     train = open_training_data(options, SETTINGS).train
-    with pytest.raises(InputError, match=r"--label_subjects 3: 2 train subjects; expected that many or more\. Use few"):
+    with pytest.raises(InputError, match=r"--label_subjects 3: 2 train subjects; expected that many or more"):
         split_labelled(train, count=3)
 
 
