@@ -35,3 +35,7 @@ class InputError(RecosegError):
 
 class CheckpointError(RecosegError):
     """A model folder or training checkpoint is missing, incomplete, damaged or of another kind."""
+
+
+class DivergenceError(RecosegError):
+    """A training run's loss is no longer finite."""

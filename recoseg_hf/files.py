@@ -50,13 +50,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    if os.name == "posix":
-        _sync(path.parent)
+    sync(path.parent)
 
 
 def sha256_file(path: str | Path) -> str:
@@ -115,8 +114,10 @@ def safe_subject_id(text: str) -> str:
     )
 
 
-def _sync(path: Path) -> None:
-    """Ask the system to put a file's or folder's content on the disk before we go on."""
+def sync(path: Path) -> None:
+    """Ask the system to put a file's or folder's content on the disk before we go on (Windows: files only)."""
+    if os.name != "posix" and path.is_dir():
+        return
     # Windows can only flush a descriptor that is open for writing; POSIX opens folders for reading only.
     flags = os.O_RDWR if path.is_file() else os.O_RDONLY
     descriptor = os.open(path, flags)

@@ -10,9 +10,10 @@ synthesizer; the segmenter in it is as it was.
 from dataclasses import dataclass
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
-from recoseg_hf.learning.options import TrainingOptions, option, parse_options
+from recoseg_hf.learning.options import TrainingOptions, option
+from recoseg_hf.learning.pictures import synthesis_picture, watched_slices
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.learning.start import load_or_build, run_script
 from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
 from recoseg_hf.learning.training_data import open_training_data
 from recoseg_hf.learning.training_loop import TrainingRun
@@ -35,9 +36,11 @@ def main(options: SynthesizerOptions) -> None:
     inference_steps = options.num_inference_steps or pipeline.config.num_inference_steps
 
     run = TrainingRun(options, pipeline.synthesizer, higher_is_better=True)
-    run.resume()
+    run.accelerator.print(run.describe())
     with run.accelerator.main_process_first():
         data = open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
+    run.resume(data)
+    watched = watched_slices(data.validation)
     bar = run.progress_bar()
     for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
@@ -47,18 +50,21 @@ def main(options: SynthesizerOptions) -> None:
                     synthesis_loss(run.net, pipeline, batch, randomness, augmentation, options.reconstruction_loss)
                 )
         bar.set_postfix(loss=f"{run.update():.4f}")
-        bar.update()
+        bar.update(run.slices_per_step)
         if run.validates():
             with run.averaged():
                 scores = validate_synthesis(pipeline, data.validation, inference_steps, options.train_batch_size)
+                picture = synthesis_picture(pipeline, data.validation, watched, inference_steps)
             run.judge(scores, by="psnr")
+            run.log_picture("flair, t1ce, synthetic, difference", picture)
         run.save_if_due()
 
-    run.finish()
+    bar.close()
     pipeline.synthesizer = run.bare_net
-    if run.accelerator.is_main_process:
-        pipeline.save_pretrained(options.output_dir)
+    run.finish(pipeline)
+    if options.dry_run:
+        run.accelerator.print(run.estimate())
 
 
 if __name__ == "__main__":
-    main(parse_options(SynthesizerOptions))
+    run_script(main, SynthesizerOptions)

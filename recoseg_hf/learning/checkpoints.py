@@ -1,5 +1,6 @@
 """Checkpoints that are complete or absent: partial folder, manifest last, rename; safetensors and JSON only."""
 
+import errno
 import json
 import shutil
 from collections.abc import Mapping
@@ -11,10 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from recoseg_hf.errors import CheckpointError
-from recoseg_hf.files import atomic_write, sha256_file, write_json
+from recoseg_hf.files import atomic_write, sha256_file, sync, write_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
+_PARTIAL, _REPLACED = ".partial-", ".replaced-"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -23,7 +26,7 @@ class TrainingState:
 
     Attributes:
         step: optimiser steps done.
-        weights: named tensors by part (`net`, `ema`).
+        weights: named tensors by part (`net`, `ema`, and `best` once there has been a validation).
         optimizer: the optimiser's `state_dict`.
         progress: JSON values: schedule, best score, early stopping.
     """
@@ -41,8 +44,32 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
         folder: the run's output folder.
         state: what to save.
         keep: how many complete checkpoints stay, at least 1.
+
+    Raises:
+        CheckpointError: the disk is full; what was saved before is untouched.
     """
-    target, partial = folder / f"{PREFIX}{state.step}", folder / f".partial-{state.step}"
+    target, partial = folder / f"{PREFIX}{state.step}", folder / f"{_PARTIAL}{state.step}"
+    try:
+        _write(partial, state)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if error.errno not in _NO_ROOM:
+            raise
+        raise CheckpointError(_no_room(folder, state)) from error
+    _replace(partial, target)
+    verify_checkpoint(target)
+    for old in complete_checkpoints(folder)[: -max(keep, 1)]:
+        shutil.rmtree(old)
+    return target
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what runs left behind that ended while they saved."""
+    for path in (*folder.glob(f"{_PARTIAL}*"), *folder.glob(f"{_REPLACED}*")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _write(partial: Path, state: TrainingState) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     tensors, description = _split_optimizer(state.optimizer)
@@ -50,12 +77,29 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
         _save_tensors(partial / _file(name), values)
     write_json(partial / "state.json", {"step": state.step, "optimizer": description, "progress": state.progress})
     write_json(partial / MANIFEST, {file.name: sha256_file(file) for file in sorted(partial.iterdir())})
-    shutil.rmtree(target, ignore_errors=True)  # a run that was resumed from an earlier step comes here again
+
+
+def _replace(partial: Path, target: Path) -> None:
+    """Put a whole folder in its place; a run resumed from an earlier step finds one of the same name there."""
+    former = target.with_name(f"{_REPLACED}{target.name}")
+    if target.exists():
+        shutil.rmtree(former, ignore_errors=True)
+        target.rename(former)
     partial.rename(target)
-    verify_checkpoint(target)
-    for old in complete_checkpoints(folder)[: -max(keep, 1)]:
-        shutil.rmtree(old)
-    return target
+    sync(target.parent)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def _no_room(folder: Path, state: TrainingState) -> str:
+    tensors = [value for values in state.weights.values() for value in values.values()]
+    tensors += [*_split_optimizer(state.optimizer)[0].values()]
+    needed, free = sum(value.nbytes for value in tensors), shutil.disk_usage(folder).free
+    complete = complete_checkpoints(folder)
+    last = f"the last complete one is {complete[-1].name}" if complete else "there is no complete one yet"
+    return (
+        f"{folder}: no room for {PREFIX}{state.step}, which needs {needed / 1e6:.1f} MB ({free / 1e6:.1f} MB are free "
+        f"or allowed); {last}. Make room, and go on with --resume_from_checkpoint latest."
+    )
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:

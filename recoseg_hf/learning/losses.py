@@ -7,7 +7,7 @@ RECONSTRUCTION_LOSSES = ("weighted", "paper", "none")
 
 
 def soft_dice_loss(prediction: torch.Tensor, target: torch.Tensor, squared: bool = True) -> torch.Tensor:
-    """1 - Dice for soft values, pooled over batch and pixels, averaged over channels.
+    """1 - Dice for soft values, pooled over batch, pixels and the processes that share a step, averaged over channels.
 
     With squared denominators (Milletari et al. 2016, arXiv 1606.04797) the optimum is prediction = target even for
     grey targets; the linear form rewards binarising them.
@@ -20,7 +20,17 @@ def soft_dice_loss(prediction: torch.Tensor, target: torch.Tensor, squared: bool
     power = 2 if squared else 1
     overlap = (prediction * target).sum(axes)
     total = prediction.pow(power).sum(axes) + target.pow(power).sum(axes)
+    overlap, total = _over_processes(torch.stack([overlap, total]))
     return (1 - (2 * overlap + 1) / (total + 1)).mean()
+
+
+def _over_processes(sums: torch.Tensor) -> torch.Tensor:
+    """Add up what all processes have: Dice is no mean over slices, so that DDP's averaging alone would change it."""
+    if torch.distributed.is_initialized() and torch.distributed.get_world_size() > 1:
+        from torch.distributed.nn.functional import all_reduce
+
+        return all_reduce(sums)  # unlike torch.distributed.all_reduce, it lets gradients through
+    return sums
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

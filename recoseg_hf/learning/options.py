@@ -71,6 +71,8 @@ class TrainingOptions:
     checkpointing_steps: int = option(500, "Optimiser steps between checkpoints.")
     checkpoints_total_limit: int = option(2, "Complete checkpoints that stay.")
     resume_from_checkpoint: str = option("", "`latest` (from the start if there is none) or a checkpoint folder.")
+    allow_config_change: bool = option(False, "Resume although options, data or processes differ.")
+    dry_run: bool = option(False, "Check the data, do three steps and say what the run would take; nothing is saved.")
     report_to: str = option("tensorboard", "tensorboard or none.")
     no_augmentation: bool = option(False, "Train on the slices as they are.")
 

@@ -1,12 +1,13 @@
 """What the two training scripts share around their own loss: schedule, averages, checkpoints, logs, stopping."""
 
-import json
 import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
@@ -15,14 +16,27 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from recoseg_hf.errors import CheckpointError
+from recoseg_hf.errors import CheckpointError, DivergenceError
 from recoseg_hf.files import atomic_write
-from recoseg_hf.learning.checkpoints import TrainingState, complete_checkpoints, load_checkpoint, save_checkpoint
+from recoseg_hf.learning.checkpoints import (
+    TrainingState,
+    complete_checkpoints,
+    load_checkpoint,
+    remove_partial,
+    save_checkpoint,
+)
+from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, estimate_run, slices_per_step
 from recoseg_hf.learning.freezing import freeze
+from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.randomness import SampleRandomness, seed_dropout
+from recoseg_hf.learning.randomness import SampleRandomness, StepSampler, seed_dropout
+from recoseg_hf.learning.run_log import append_log, cut_log
+from recoseg_hf.learning.run_record import check_unchanged, made_with, write_record
 from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
 from recoseg_hf.learning.stopping import ScoreWatch
+from recoseg_hf.learning.subjects import subject_hash
+from recoseg_hf.learning.training_data import TrainingData
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 BEST_WEIGHTS = "best_ema.safetensors"
 
@@ -61,20 +75,38 @@ class TrainingRun:
             higher_is_better, options.lr_plateau_patience, options.lr_plateau_factor, options.early_stopping_patience
         )
         self.step = 0
+        self.last_step = DRY_STEPS if options.dry_run else options.max_train_steps
         self._losses: list[torch.Tensor] = []
+        self._stop = StopRequest()
+        self._stopping = 0
+        self._made_with: dict[str, Any] = {}
+        self._data: TrainingData | None = None
+        self._clock = StepClock()
 
     @property
     def bare_net(self) -> UNet2DModel:
         """The net itself, without what Accelerate wraps around it."""
         return self.accelerator.unwrap_model(self.net)
 
-    def resume(self) -> None:
+    @property
+    def slices_per_step(self) -> int:
+        """Slices that all processes together see in one optimiser step."""
+        return slices_per_step(self.options, self.accelerator.num_processes)
+
+    def resume(self, data: TrainingData) -> None:
         """Continue from the checkpoint that the options name; starts the trackers either way.
 
+        Args:
+            data: of the run.
+
         Raises:
-            CheckpointError: if the checkpoint is not complete and unchanged, or if none is named and the folder has
-                some, with which those of a new run would get mixed up.
+            CheckpointError: the checkpoint is not complete and unchanged, or was made with other settings or data; or
+                none is named and the folder has some, with which those of a new run would get mixed up.
         """
+        self._data = data
+        self._made_with = made_with(self.options, data.fingerprint(), self.accelerator.num_processes)
+        if self.options.dry_run:
+            return
         wanted = self.options.resume_from_checkpoint
         found = complete_checkpoints(self.folder) if wanted in ("", "latest") else [Path(wanted)]
         if found and not wanted:
@@ -83,31 +115,45 @@ class TrainingRun:
                 "with --resume_from_checkpoint latest, or name another --output_dir."
             )
         if found:
-            self._restore(load_checkpoint(found[-1]))
+            self._restore(found[-1])
+        if self.accelerator.is_main_process:
+            remove_partial(self.folder)
+            cut_log(self.folder, self.step)
         if self.options.report_to != "none":
-            self.accelerator.init_trackers("tensorboard", config=dict(self.options.__dict__))
+            # What an interrupted run drew past its last checkpoint is drawn anew, not twice.
+            purge = {"tensorboard": {"purge_step": self.step + 1}}
+            self.accelerator.init_trackers("tensorboard", config=dict(self.options.__dict__), init_kwargs=purge)
 
     def progress_bar(self) -> tqdm:
-        """One bar over all steps, on the main process alone."""
-        hidden = not self.accelerator.is_main_process
-        return tqdm(total=self.options.max_train_steps, initial=self.step, unit="step", disable=hidden)
+        """One bar over all slices to be seen, on the main process alone."""
+        seen, hidden = self.slices_per_step, not self.accelerator.is_main_process
+        return tqdm(total=self.last_step * seen, initial=self.step * seen, unit="slice", disable=hidden)
 
     def steps(self, dataset: SliceDataset) -> Iterator[tuple[int, list[Mapping[str, torch.Tensor]]]]:
-        """Yield (step, micro-batches) until the last step or early stopping."""
+        """Yield (step, micro-batches) until the last step or early stopping.
+
+        Raises:
+            TrainingInterrupted: a signal asked the run to end; the step it came in has been finished and saved.
+        """
         per_step = self.options.gradient_accumulation_steps
         loader = training_loader(
             dataset,
             self.options.train_batch_size,
             self.options.seed,
             start=self.step * per_step,
-            stop=self.options.max_train_steps * per_step,
+            stop=self.last_step * per_step,
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
             workers=self.options.dataloader_num_workers,
         )
         batches = iter(loader)
-        while self.step < self.options.max_train_steps and not self.watch.stopped:
-            yield self.step, [next(batches) for _ in range(per_step)]
+        with self._stop:
+            while self.step < self.last_step and not self.watch.stopped:
+                self._clock.start()
+                yield self.step, [next(batches) for _ in range(per_step)]
+                if self._stopping:
+                    self.accelerator.end_training()
+                    raise TrainingInterrupted(self._stopping, self.step)
 
     def randomness(self, step: int, micro_step: int = 0, stream: int = 0) -> SampleRandomness:
         """All randomness of one micro-batch of this process, dropout's included.
@@ -129,17 +175,21 @@ class TrainingRun:
         return nullcontext() if last else self.accelerator.no_sync(self.net)
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Add one micro-batch's gradient; a loss that is not finite stops the run before it can spoil the weights."""
-        if not loss.isfinite():
-            raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.step}; expected a finite number. The last checkpoint is "
-                "kept: lower the learning rate or look at the data."
-            )
+        """Add one micro-batch's gradient."""
         self.accelerator.backward(loss / self.options.gradient_accumulation_steps)
         self._losses.append(loss.detach())
 
     def update(self) -> float:
-        """Clip, step the optimiser and the average; returns the step's mean loss over all processes."""
+        """Clip, step the optimiser and the average; returns the step's mean loss over all processes.
+
+        Raises:
+            DivergenceError: the loss of one process is not finite; all stop before it can spoil the weights, and the
+                state before this step is saved.
+        """
+        loss, self._stopping = self._exchange(torch.stack(self._losses).mean())
+        self._losses.clear()
+        if not math.isfinite(loss):
+            self._diverged(loss)
         self.accelerator.clip_grad_norm_(self.net.parameters(), self.options.max_grad_norm)
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
@@ -147,9 +197,8 @@ class TrainingRun:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.step(self.net.parameters())
-        loss = self.accelerator.reduce(torch.stack(self._losses).mean(), reduction="mean").item()
-        self._losses.clear()
         self.step += 1
+        self._clock.stop()
         if self.step % 10 == 0:
             self.log({"loss": loss, "learning_rate": rate})
         return loss
@@ -166,7 +215,7 @@ class TrainingRun:
 
     def validates(self) -> bool:
         """Whether this step ends with a validation."""
-        return self.step % self.options.validation_steps == 0 or self.step == self.options.max_train_steps
+        return self.step % self.options.validation_steps == 0 or self.step == self.last_step
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -188,6 +237,8 @@ class TrainingRun:
         """
         if by not in scores:
             raise ValueError(f"the validation gave no {by}; expected validation slices that hold tumour.")
+        if self.options.dry_run:
+            return
         scores = self._agreed(scores)
         self.log({f"validation/{name}": value for name, value in scores.items()})
         if self.watch.observe(scores[by]) and self.accelerator.is_main_process:
@@ -198,32 +249,87 @@ class TrainingRun:
         """Write to the trackers and to `log.jsonl`."""
         self.accelerator.log(dict(values), step=self.step)
         if self.accelerator.is_main_process:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / "log.jsonl").open("a") as file:
-                file.write(json.dumps({"step": self.step, **values}) + "\n")
+            append_log(self.folder, self.step, values)
+
+    def log_picture(self, name: str, picture: np.ndarray) -> None:
+        """Give TensorBoard a picture, uint8 (H, W) or (H, W, 3)."""
+        if self.accelerator.is_main_process and self.accelerator.trackers:
+            writer = self.accelerator.get_tracker("tensorboard", unwrap=True)
+            writer.add_image(name, picture, self.step, dataformats="HW" if picture.ndim == 2 else "HWC")
 
     def save_if_due(self) -> None:
-        """Write a checkpoint every `checkpointing_steps` and at the end."""
-        last = self.step == self.options.max_train_steps or self.watch.stopped
-        if (last or self.step % self.options.checkpointing_steps == 0) and self.accelerator.is_main_process:
-            weights = {"net": self.bare_net.state_dict(), "ema": self._averaged_weights()}
-            state = TrainingState(self.step, weights, self.optimizer.state_dict(), self._progress())
-            save_checkpoint(self.folder, state, self.options.checkpoints_total_limit)
+        """Write a checkpoint every `checkpointing_steps`, at the end and where a signal asked the run to end."""
+        last = self.step == self.last_step or self.watch.stopped or self._stopping
+        if last or self.step % self.options.checkpointing_steps == 0:
+            self.save()
 
-    def finish(self) -> None:
-        """Leave the best averaged weights in the net and close the trackers."""
+    def save(self) -> None:
+        """Write a checkpoint; a dry run writes none."""
+        if self.options.dry_run or not self.accelerator.is_main_process:
+            return
+        weights = {"net": self.bare_net.state_dict(), "ema": self._averaged_weights()}
+        best = self.folder / BEST_WEIGHTS
+        if self.watch.best is not None and best.is_file():
+            weights["best"] = load_file(best)
+        state = TrainingState(self.step, weights, self.optimizer.state_dict(), self._progress())
+        save_checkpoint(self.folder, state, self.options.checkpoints_total_limit)
+
+    def finish(self, pipeline: ReCoSegPipeline) -> None:
+        """Leave the best averaged weights in the net, save the pipeline with the run's record, close the trackers."""
+        if self.options.dry_run:
+            return
+        self._take_best()
+        if self.accelerator.is_main_process:
+            pipeline.save_pretrained(self.folder)
+            subjects, start = self._data.learnt_from(), self.options.pretrained_model_name_or_path
+            write_record(self.folder, self._made_with, subjects, start, self.step, self._clock.total)
+        self.accelerator.end_training()
+
+    def describe(self) -> str:
+        """What the run really uses, in a line."""
+        return describe_run(self.accelerator, self.bare_net, self.options)
+
+    def estimate(self) -> str:
+        """What the whole run would take, after a dry run."""
+        return estimate_run(self._clock, self.options, self.accelerator)
+
+    def _take_best(self) -> None:
         self.accelerator.wait_for_everyone()
         best = self.folder / BEST_WEIGHTS
         weights = load_file(best) if best.is_file() else self._averaged_weights()
         self.bare_net.load_state_dict(dict(self.bare_net.named_buffers()) | weights)
         self.bare_net.eval()
-        self.accelerator.end_training()
+
+    def _exchange(self, loss: torch.Tensor) -> tuple[float, int]:
+        """Mean loss of all processes, and the signal that any of them got: all must stop at the same step."""
+        mine = torch.stack([loss.double(), torch.tensor(float(self._stop.number), device=loss.device)])
+        every = self.accelerator.gather(mine[None])
+        return every[:, 0].mean().item(), int(every[:, 1].max().item())
+
+    def _diverged(self, loss: float) -> None:
+        self.optimizer.zero_grad()
+        self.save()
+        self.accelerator.wait_for_everyone()
+        raise DivergenceError(
+            f"the loss is {loss} at step {self.step}, on slices of subjects {', '.join(self._subjects_of_step())} (hashes); "
+            "expected a finite number. The state before this step is saved: look at the data, or go on from it with a "
+            "lower --learning_rate and --allow_config_change."
+        )
+
+    def _subjects_of_step(self) -> list[str]:
+        """Hashes of the subjects that this process saw in this step."""
+        dataset, per_step = self._data.train, self.options.gradient_accumulation_steps
+        sampler = StepSampler(
+            len(dataset), self.options.train_batch_size, self.options.seed, self.step * per_step,
+            (self.step + 1) * per_step, self.accelerator.process_index, self.accelerator.num_processes,
+        )  # fmt: skip
+        return sorted({subject_hash(dataset.subject(index)) for batch in sampler for index in batch})
 
     def _progress(self) -> dict:
         progress = {
             "watch": self.watch.state(),
             "ema_step": self.ema.optimization_step,
-            "processes": self.accelerator.num_processes,
+            "made_with": self._made_with,
         }
         if self.accelerator.scaler is not None:  # fp16
             progress["scaler"] = self.accelerator.scaler.state_dict()
@@ -240,7 +346,13 @@ class TrainingRun:
         names = (name for name, _ in self.bare_net.named_parameters())
         return {name: value.contiguous() for name, value in zip(names, self.ema.shadow_params, strict=True)}
 
-    def _restore(self, state: TrainingState) -> None:
+    def _restore(self, checkpoint: Path) -> None:
+        state = load_checkpoint(checkpoint)
+        if not self.options.allow_config_change:
+            check_unchanged(checkpoint, state.progress["made_with"], self._made_with)
+        if "best" in state.weights and self.accelerator.is_main_process:
+            with atomic_write(self.folder / BEST_WEIGHTS) as path:
+                save_file(state.weights["best"], path)
         self.bare_net.load_state_dict(state.weights["net"])
         self.optimizer.load_state_dict(state.optimizer)
         names = [name for name, _ in self.bare_net.named_parameters()]

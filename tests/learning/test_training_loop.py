@@ -1,6 +1,9 @@
 """Real runs of a few steps on slices of simulated cases."""
 
 import json
+import os
+import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,12 +12,16 @@ from accelerate.state import AcceleratorState
 from datasets import load_from_disk
 from safetensors.torch import load_file
 
-from recoseg_hf.errors import CheckpointError
+from recoseg_hf.errors import CheckpointError, DivergenceError
 from recoseg_hf.files import sha256_file
 from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.options import TrainingOptions
+from recoseg_hf.learning.run_record import subjects_seen, write_record
 from recoseg_hf.learning.slice_batches import SliceDataset
+from recoseg_hf.learning.subjects import subject_hash
 from recoseg_hf.learning.synthesis import synthesis_loss
+from recoseg_hf.learning.training_data import TrainingData
 from recoseg_hf.learning.training_loop import BEST_WEIGHTS, TrainingRun
 from tests.tiny import tiny_net, tiny_pipeline
 
@@ -28,8 +35,9 @@ def fresh_accelerate():
 
 
 @pytest.fixture(scope="module")
-def dataset(prepared):
-    return SliceDataset(load_from_disk(str(prepared))["train"])
+def data(prepared):
+    tables = load_from_disk(str(prepared))
+    return TrainingData(SliceDataset(tables["train"]), SliceDataset(tables["validation"]))
 
 
 def options(folder, **changes) -> TrainingOptions:
@@ -52,16 +60,21 @@ def prepared_run(folder, **changes) -> TrainingRun:
     return TrainingRun(options(folder, **changes), tiny_net(4, 1, dropout=0.0))
 
 
-def train(folder, dataset, until: int | None = None, scores=(0.1, 0.3, 0.2), **changes) -> TrainingRun:
-    """A whole run with made-up validation scores; `until` ends it early, as a power cut would."""
+def train(folder, data, until: int | None = None, scores=(0.1, 0.3, 0.2), during=None, **changes) -> TrainingRun:
+    """A whole run with made-up validation scores; `until` ends it early, as a power cut would.
+
+    `during` is called with each step's number while it is under way.
+    """
     pipeline = tiny_pipeline(seed=1)
     run = TrainingRun(options(folder, **changes), pipeline.synthesizer)
-    run.resume()
-    for step, batches in run.steps(dataset):
+    run.resume(data)
+    for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
                 randomness = run.randomness(step, micro_step)
                 run.backward(synthesis_loss(run.net, pipeline, batch, randomness, AugmentationSettings(), "weighted"))
+        if during:
+            during(step)
         run.update()
         if run.validates():
             with run.averaged():
@@ -70,7 +83,7 @@ def train(folder, dataset, until: int | None = None, scores=(0.1, 0.3, 0.2), **c
         run.save_if_due()
         if run.step == until:
             return run
-    run.finish()
+    run.finish(pipeline)
     return run
 
 
@@ -83,51 +96,159 @@ def logged(folder: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(dataset, tmp_path_factory):
+def uninterrupted(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     AcceleratorState._reset_state(reset_partial_state=True)
-    return folder, train(folder, dataset)
+    return folder, train(folder, data)
 
 
 class TestResume:
     @pytest.mark.parametrize("until", [3, 5])
-    def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, until, uninterrupted, dataset, tmp_path):
+    def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(self, until, uninterrupted, data, tmp_path):
         whole, _ = uninterrupted
-        train(tmp_path, dataset, until=until)
+        train(tmp_path, data, until=until)
         assert not (tmp_path / "checkpoint-6").exists()
         AcceleratorState._reset_state(reset_partial_state=True)
-        train(tmp_path, dataset, resume_from_checkpoint="latest")
+        train(tmp_path, data, resume_from_checkpoint="latest")
         assert hashes(tmp_path / "checkpoint-6") == hashes(whole / "checkpoint-6")
         assert sha256_file(tmp_path / BEST_WEIGHTS) == sha256_file(whole / BEST_WEIGHTS)
 
-    def test_a_named_checkpoint_may_lie_elsewhere(self, uninterrupted, dataset, tmp_path):
+    def test_a_named_checkpoint_may_lie_elsewhere(self, uninterrupted, data, tmp_path):
         whole, _ = uninterrupted
-        run = train(tmp_path, dataset, resume_from_checkpoint=str(whole / "checkpoint-3"))
+        run = train(tmp_path, data, resume_from_checkpoint=str(whole / "checkpoint-3"))
         assert run.step == 6
         assert hashes(tmp_path / "checkpoint-6") == hashes(whole / "checkpoint-6")
 
-    def test_a_finished_run_does_nothing_more(self, uninterrupted, dataset):
+    def test_a_finished_run_does_nothing_more(self, uninterrupted, data):
         whole, _ = uninterrupted
         before = hashes(whole / "checkpoint-6")
-        assert train(whole, dataset, resume_from_checkpoint="latest").step == 6
+        assert train(whole, data, resume_from_checkpoint="latest").step == 6
         assert hashes(whole / "checkpoint-6") == before
 
-    def test_latest_starts_from_nothing_where_there_is_nothing(self, tmp_path):
+    def test_latest_starts_from_nothing_where_there_is_nothing(self, data, tmp_path):
         run = prepared_run(tmp_path, resume_from_checkpoint="latest")
-        run.resume()
+        run.resume(data)
         assert run.step == 0
 
-    def test_a_new_run_is_not_mixed_into_an_old_one(self, uninterrupted):
+    def test_a_new_run_is_not_mixed_into_an_old_one(self, data, uninterrupted):
         whole, _ = uninterrupted
         run = prepared_run(whole)
         message = r"holds checkpoint-6 of another run; .* Go on with --resume_from_checkpoint latest, or name another"
         with pytest.raises(CheckpointError, match=message):
-            run.resume()
+            run.resume(data)
 
-    def test_a_checkpoint_that_is_not_there_is_refused(self, tmp_path):
+    def test_a_checkpoint_that_is_not_there_is_refused(self, data, tmp_path):
         run = prepared_run(tmp_path, resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
         with pytest.raises(CheckpointError, match=r"checkpoint-9: no manifest\.json; expected a complete checkpoint"):
-            run.resume()
+            run.resume(data)
+
+    def test_the_log_and_the_best_weights_are_those_of_the_checkpoint(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        train(tmp_path, data, until=5)
+        assert [entry["step"] for entry in logged(tmp_path)] == [2, 4]
+        (tmp_path / BEST_WEIGHTS).unlink()
+        with (tmp_path / "log.jsonl").open("a") as file:
+            file.write('{"step": 4, "torn')
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(tmp_path, data, resume_from_checkpoint="latest")
+        assert (tmp_path / "log.jsonl").read_bytes() == (whole / "log.jsonl").read_bytes()
+        assert sha256_file(tmp_path / BEST_WEIGHTS) == sha256_file(whole / BEST_WEIGHTS)
+
+    def test_settings_that_changed_are_named(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        changed = {"learning_rate": 0.5, "seed": 7, "output_dir": str(tmp_path), "checkpointing_steps": 99}
+        run = prepared_run(tmp_path, **changed, resume_from_checkpoint=str(whole / "checkpoint-3"))
+        message = (
+            r"checkpoint-3: made with learning_rate 0\.0003 \(now 0\.5\), seed 0 \(now 7\); .* Repeat them, or go on"
+        )
+        with pytest.raises(CheckpointError, match=message):
+            run.resume(data)
+
+    def test_other_data_are_noticed(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        run = prepared_run(tmp_path, resume_from_checkpoint=str(whole / "checkpoint-3"))
+        other = TrainingData(data.validation, data.train)
+        with pytest.raises(CheckpointError, match=r"made with data [0-9a-f]{12} \(now [0-9a-f]{12}\); expected"):
+            run.resume(other)
+
+    def test_a_change_may_be_wanted(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        settings = {"learning_rate": 0.5, "resume_from_checkpoint": str(whole / "checkpoint-3")}
+        run = prepared_run(tmp_path, **settings, allow_config_change=True)
+        run.resume(data)
+        assert (run.step, run.options.learning_rate) == (3, 0.5)
+
+
+class TestInterruption:
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+    def test_a_signal_ends_the_run_after_its_step_with_a_checkpoint(self, number, code, data, tmp_path):
+        before = signal.getsignal(number)
+
+        def ask(step: int) -> None:
+            if step == 1:
+                os.kill(os.getpid(), number)
+
+        with pytest.raises(TrainingInterrupted, match="after step 2, which is saved") as caught:
+            train(tmp_path, data, during=ask, checkpointing_steps=100)
+        assert caught.value.exit_code == code
+        assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-2"]
+        assert not (tmp_path / "model_index.json").exists()
+        assert signal.getsignal(number) is before
+
+    def test_the_run_goes_on_as_if_it_had_not_been_asked(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        with pytest.raises(TrainingInterrupted):
+            train(tmp_path, data, during=lambda step: step == 3 and os.kill(os.getpid(), signal.SIGTERM))
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(tmp_path, data, resume_from_checkpoint="latest")
+        assert hashes(tmp_path / "checkpoint-6") == hashes(whole / "checkpoint-6")
+
+    def test_a_second_control_c_ends_it_at_once(self):
+        with StopRequest() as request:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert request.number == signal.SIGINT
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+
+
+class TestDryRun:
+    def test_it_says_what_the_run_would_take_and_leaves_nothing(self, data, tmp_path):
+        run = train(tmp_path, data, dry_run=True, max_train_steps=5000, validation_steps=1000)
+        assert run.step == 3
+        pattern = (
+            r"[\d.]+ s a step \([\d.]+ slices/s\), [\d.]+ s a validation: about \d+ h \d\d min for 5000 steps and 5 "
+        )
+        assert re.match(pattern, run.estimate())
+        assert re.search(r"Peak memory [\d.]+ GiB a process", run.estimate())
+        assert not any(tmp_path.iterdir())
+
+    def test_it_minds_nothing_that_is_there(self, uninterrupted, data):
+        whole, _ = uninterrupted
+        before = hashes(whole / "checkpoint-6")
+        train(whole, data, dry_run=True)
+        assert hashes(whole / "checkpoint-6") == before
+
+    def test_the_run_says_what_it_really_uses(self, tmp_path):
+        told = prepared_run(tmp_path, train_batch_size=3, mixed_precision="bf16").describe()
+        assert told.startswith("1 process(es) on cpu, NO (no exchange), ")
+        assert told.endswith("precision bf16, 0.02 M weights to train, 6 slices a step")
+
+
+class TestRecord:
+    def test_it_holds_what_made_the_weights_and_hashes_of_who_was_seen(self, uninterrupted, data):
+        whole, _ = uninterrupted
+        record = json.loads((whole / "training_record.json").read_text())
+        assert record["subjects_seen"] == sorted(map(subject_hash, ("sub-01", "sub-02")))
+        assert (record["steps"], record["processes"], record["data"]) == (6, 1, data.fingerprint())
+        assert record["options"]["learning_rate"] == 3e-4
+        assert not any(str(value).startswith("/") for value in record["options"].values())
+        assert subjects_seen(whole) == record["subjects_seen"]
+
+    def test_whom_the_model_it_started_from_has_seen_counts(self, uninterrupted, tmp_path):
+        whole, _ = uninterrupted
+        write_record(tmp_path, {}, ["new"], start=whole, steps=1, seconds=0)
+        assert subjects_seen(tmp_path) == sorted(map(subject_hash, ("sub-01", "sub-02", "new")))
+        assert subjects_seen(tmp_path / "nowhere") is None
 
 
 class TestSteps:
@@ -153,17 +274,24 @@ class TestSteps:
         run.update()
         assert seen == [pytest.approx(0.5, rel=1e-4)]
 
-    def test_a_loss_that_is_not_finite_stops_before_it_spoils_anything(self, tmp_path):
-        run = prepared_run(tmp_path)
+    def test_a_loss_that_is_not_finite_stops_before_it_spoils_anything(self, data, tmp_path):
+        run = prepared_run(tmp_path, gradient_accumulation_steps=1)
+        run.resume(data)
         before = run.net.conv_out.bias.clone()
-        with pytest.raises(FloatingPointError, match=r"the loss is nan at step 0; .* lower the learning rate"):
-            run.backward(run.net.conv_out.bias.sum() * float("nan"))
-        assert run.net.conv_out.bias.grad is None
+        run.backward(run.net.conv_out.bias.sum() * float("nan"))
+        hashes = {subject_hash(subject) for subject in data.train.chosen_subjects()}
+        with pytest.raises(DivergenceError, match=r"the loss is nan at step 0, on slices of subjects ") as caught:
+            run.update()
+        assert any(name in str(caught.value) for name in hashes)
+        assert "sub-0" not in str(caught.value)
         assert torch.equal(run.net.conv_out.bias, before)
+        assert not (tmp_path / BEST_WEIGHTS).exists()
+        kept = load_file(tmp_path / "checkpoint-0" / "net.safetensors")
+        assert all(torch.equal(kept[name], value) for name, value in run.bare_net.state_dict().items())
 
-    def test_early_stopping_ends_the_run_with_a_checkpoint(self, dataset, tmp_path):
+    def test_early_stopping_ends_the_run_with_a_checkpoint(self, data, tmp_path):
         run = train(
-            tmp_path, dataset, scores=(0.5, 0.4, 0.3, 0.2), max_train_steps=50, validation_steps=1,
+            tmp_path, data, scores=(0.5, 0.4, 0.3, 0.2), max_train_steps=50, validation_steps=1,
             early_stopping_patience=2, checkpointing_steps=100, gradient_accumulation_steps=1,
         )  # fmt: skip
         assert run.step == 3
@@ -199,8 +327,8 @@ class TestLearningRate:
             run.judge({"dice": score}, by="dice")
         assert run.learning_rate() == 0.5
 
-    def test_the_log_says_the_rate_that_was_used(self, dataset, tmp_path):
-        train(tmp_path, dataset, max_train_steps=10, gradient_accumulation_steps=1, lr_scheduler="cosine",
+    def test_the_log_says_the_rate_that_was_used(self, data, tmp_path):
+        train(tmp_path, data, max_train_steps=10, gradient_accumulation_steps=1, lr_scheduler="cosine",
               learning_rate=1.0e-3, lr_warmup_steps=0, validation_steps=100)  # fmt: skip
         (entry,) = [entry for entry in logged(tmp_path) if "learning_rate" in entry]
         assert entry["step"] == 10
@@ -234,11 +362,13 @@ class TestAverage:
         last = load_file(folder / "checkpoint-6" / "ema.safetensors")
         assert not torch.equal(best["conv_in.weight"], last["conv_in.weight"])
 
-    def test_without_validation_the_run_ends_with_the_last_average(self, tmp_path):
-        run = prepared_run(tmp_path)
+    def test_without_validation_the_run_ends_with_the_last_average(self, data, tmp_path):
+        pipeline = tiny_pipeline()
+        run = TrainingRun(options(tmp_path), pipeline.synthesizer)
+        run.resume(data)
         run.backward(run.net.conv_out.weight.sum())
         run.update()
-        run.finish()
+        run.finish(pipeline)
         shadows = dict(zip((name for name, _ in run.bare_net.named_parameters()), run.ema.shadow_params, strict=True))
         assert all(torch.equal(value, shadows[name]) for name, value in run.bare_net.named_parameters())
 
@@ -268,16 +398,16 @@ class TestJudging:
 
 
 class TestPrecision:
-    def test_bfloat16_keeps_the_weights_in_float32_and_resumes_exactly(self, dataset, tmp_path):
+    def test_bfloat16_keeps_the_weights_in_float32_and_resumes_exactly(self, data, tmp_path):
         settings = {"mixed_precision": "bf16", "gradient_accumulation_steps": 1}
-        whole = train(tmp_path / "whole", dataset, **settings)
+        whole = train(tmp_path / "whole", data, **settings)
         assert all(weight.dtype == torch.float32 for weight in whole.bare_net.parameters())
         AcceleratorState._reset_state(reset_partial_state=True)
-        train(tmp_path / "parts", dataset, until=4, **settings)
+        train(tmp_path / "parts", data, until=4, **settings)
         AcceleratorState._reset_state(reset_partial_state=True)
-        train(tmp_path / "parts", dataset, resume_from_checkpoint="latest", **settings)
+        train(tmp_path / "parts", data, resume_from_checkpoint="latest", **settings)
         assert hashes(tmp_path / "parts" / "checkpoint-6") == hashes(tmp_path / "whole" / "checkpoint-6")
 
-    def test_tensorboard_gets_what_the_log_gets(self, dataset, tmp_path):
-        train(tmp_path, dataset, report_to="tensorboard", gradient_accumulation_steps=1)
+    def test_tensorboard_gets_what_the_log_gets(self, data, tmp_path):
+        train(tmp_path, data, report_to="tensorboard", gradient_accumulation_steps=1)
         assert list((tmp_path / "logs").rglob("events.out.tfevents*"))

@@ -1,0 +1,80 @@
+"""What a run was made with: compared when it is resumed, kept beside the model that came out.
+
+It names no path and no subject, so that it can go where the model goes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from recoseg_hf.errors import CheckpointError
+from recoseg_hf.files import write_json
+from recoseg_hf.learning.options import TrainingOptions
+from recoseg_hf.learning.subjects import subject_hash
+
+RECORD = "training_record.json"
+# Where things lie and how they are watched; none of it changes the weights.
+_FREE = (
+    "pretrained_model_name_or_path", "train_data_dir", "split", "output_dir", "dataloader_num_workers",
+    "checkpointing_steps", "checkpoints_total_limit", "resume_from_checkpoint", "allow_config_change", "report_to",
+    "dry_run", "push_to_hub", "hub_model_id", "hub_private_repo",
+)  # fmt: skip
+
+
+def made_with(options: TrainingOptions, data: str, processes: int) -> dict[str, Any]:
+    """Everything that decides the weights of a run, as JSON values.
+
+    Args:
+        options: of the script.
+        data: fingerprint of the training data.
+        processes: that share each step.
+    """
+    chosen = {name: value for name, value in asdict(options).items() if name not in _FREE}
+    return {"options": chosen, "data": data, "processes": processes}
+
+
+def check_unchanged(checkpoint: Path, found: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Compare what a checkpoint was made with and what the run has now.
+
+    Raises:
+        CheckpointError: naming each difference.
+    """
+    former, current = _flat(found), _flat(now)
+    differing = [name for name in sorted(former | current) if former.get(name) != current.get(name)]
+    if differing:
+        listed = ", ".join(f"{name} {former.get(name)} (now {current.get(name)})" for name in differing)
+        raise CheckpointError(
+            f"{checkpoint}: made with {listed}; expected the settings of this run. Repeat them, or go on with "
+            "--allow_config_change: the result is then no longer that of an uninterrupted run."
+        )
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {"data": values["data"][:12] if values.get("data") else None, "processes": values.get("processes")}
+    return dict(values.get("options", {})) | shown
+
+
+def write_record(
+    folder: Path, values: Mapping[str, Any], subjects: Sequence[str], start: str | Path, steps: int, seconds: float
+) -> None:
+    """Write `training_record.json` beside the model.
+
+    Args:
+        folder: of the model.
+        values: from `made_with`.
+        subjects: trained on; only hashes of them are written.
+        start: where the run started from; who that model has seen counts as seen by this one.
+        steps: optimiser steps done.
+        seconds: of this process, from its start or resumption.
+    """
+    seen = {subject_hash(subject) for subject in subjects} | set(subjects_seen(start) or ())
+    record = dict(values) | {"subjects_seen": sorted(seen), "steps": steps, "seconds": round(seconds, 1)}
+    write_json(folder / RECORD, record)
+
+
+def subjects_seen(model: str | Path) -> list[str] | None:
+    """Hashes of the subjects that a model was trained on; None if it has no record."""
+    path = Path(model) / RECORD
+    return json.loads(path.read_text(encoding="utf-8"))["subjects_seen"] if path.is_file() else None

@@ -1,0 +1,118 @@
+"""Training scripts in processes of their own, launched as Accelerate launches them, quickly: forked from a server that
+has imported everything, so that a test can afford to kill many of them."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["recoseg_hf.learning.training_loop", "recoseg_hf.learning.pictures", "datasets"])
+_PATIENCE = 120  # seconds
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a process gets SIGKILL.
+
+    Attributes:
+        rank: which process of the run.
+        micro_step: before which micro-batch of this process, counted from its start; or
+        write: inside which file of a checkpoint, counted from its start.
+    """
+
+    rank: int = 0
+    micro_step: int | None = None
+    write: int | None = None
+
+
+def script(name: str):
+    """One of the scripts in `training/` as a module."""
+    found = importlib.util.spec_from_file_location(name, ROOT / "training" / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look their module up
+    found.loader.exec_module(module)
+    return module
+
+
+def launch(name: str, arguments: Sequence[object], processes: int = 1, kill: Kill | None = None) -> list[int]:
+    """Run a script on CPU processes and return their exit codes, negative for a signal.
+
+    A process that is left when another was killed is killed too, as by a power cut.
+    """
+    running = start(name, arguments, processes, kill)
+    running[kill.rank if kill else 0].join(_PATIENCE)
+    if kill:
+        for process in running:
+            process.kill()
+    for process in running:
+        process.join(_PATIENCE)
+    return [process.exitcode for process in running]
+
+
+def start(name: str, arguments: Sequence[object], processes: int = 1, kill: Kill | None = None) -> list:
+    """Start a script and return its processes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    texts = [str(argument) for argument in arguments]
+    running = [
+        _FORKS.Process(target=_run_rank, args=(name, texts, rank, processes, port, kill), daemon=True)
+        for rank in range(processes)
+    ]
+    for process in running:
+        process.start()
+    return running
+
+
+def _run_rank(name: str, arguments: list[str], rank: int, processes: int, port: int, kill: Kill | None) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["ACCELERATE_USE_CPU"] = "true"
+    if processes > 1:
+        os.environ |= {
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }  # fmt: skip
+    if kill and kill.rank == rank:
+        _arrange(kill)
+    sys.argv = [f"{name}.py", *arguments]
+    module = script(name)
+    options = next(
+        value for key, value in vars(module).items() if key.endswith("Options") and value.__module__ == name
+    )
+    from recoseg_hf.learning.start import run_script
+
+    with contextlib.suppress(BrokenPipeError):
+        run_script(module.main, options)
+
+
+def _arrange(kill: Kill) -> None:
+    """Let this process kill itself at the chosen point: no handler, no clean-up, nothing flushed."""
+    from recoseg_hf.learning import checkpoints
+    from recoseg_hf.learning.training_loop import TrainingRun
+
+    def counted(function, last: int):
+        calls = iter(range(last + 1))
+
+        def wrapper(*arguments, **options):
+            if next(calls) == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return wrapper
+
+    if kill.micro_step is not None:
+        TrainingRun.randomness = counted(TrainingRun.randomness, kill.micro_step)
+    if kill.write is not None:
+        checkpoints.save_file = counted(checkpoints.save_file, kill.write)
