@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.options import TrainingOptions, option, parse_options
+from recoseg_hf.learning.residual_origin import check_residuals
 from recoseg_hf.learning.segmentation import (
     SourceMix,
     cached_columns,
@@ -32,6 +33,7 @@ class SegmenterOptions(TrainingOptions):
     ensemble_share: float = option(0.15, "Share that see the spread over samples in its place.")
     none_share: float = option(0.15, "Share that see no residual.")
     healthy_slice_share: float = option(1.0, "Share of slices without tumour to train on; 0 is the paper's filter.")
+    allow_other_synthesizer: bool = option(False, "Train on residuals of another synthesizer than the pipeline's.")
     label_fraction: float = option(1.0, "Share of the train subjects whose labels are used; 0.1 lies inside 0.25.")
     label_subjects: int = option(0, "How many of them instead; 0 goes by --label_fraction.")
     label_seed: int = option(0, "Seed of their choice.")
@@ -50,6 +52,9 @@ def main(options: SegmenterOptions) -> None:
     with run.accelerator.main_process_first():
         settings = SliceSettings.of_pipeline(pipeline.config)
         data = open_training_data(options, settings, pipeline.config.context_slices, columns)
+    if columns:
+        judged = data.validation.chosen_subjects()
+        check_residuals(options.train_data_dir, pipeline, judged, options.allow_other_synthesizer)
     data.train, _ = split_labelled(data.train, options.label_fraction, options.label_subjects, options.label_seed)
     data.train.keep_healthy(options.healthy_slice_share, options.seed)
     bar = run.progress_bar()

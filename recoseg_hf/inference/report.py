@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import re
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,15 +60,15 @@ def describe_model(pipeline: ReCoSegPipeline) -> dict[str, Any]:
     }
 
 
-def weights_sha256(pipeline: ReCoSegPipeline) -> str:
-    """Return the SHA-256 over every net's parameters as loaded: names, types, shapes and values.
+def weights_sha256(pipeline: ReCoSegPipeline, components: Sequence[str] = ("synthesizer", "segmenter")) -> str:
+    """Return the SHA-256 over the nets' parameters as loaded: names, types, shapes and values.
 
     The same weights loaded in another dtype give another hash; a report names the dtype beside it.
     """
     import torch
 
     digest = hashlib.sha256()
-    for component in ("synthesizer", "segmenter"):
+    for component in components:
         net = getattr(pipeline, component)
         for name, tensor in sorted(net.state_dict().items()) if net is not None else ():
             digest.update(f"{component}.{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

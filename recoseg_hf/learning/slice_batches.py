@@ -1,6 +1,6 @@
 """A prepared slice data set as batches for the nets: a slice with its neighbours, in order."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.learning.randomness import StepSampler
-from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_manifest
+from recoseg_hf.learning.residual_origin import check_slices
+from recoseg_hf.learning.slices import MANIFEST, SliceSettings, describe_source, prepare_dataset, read_manifest
 
 NEIGHBOUR_COLUMNS = ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce", "spread")
 OWN_COLUMNS = ("regions", "residual_max", "spread_max")
@@ -53,10 +54,15 @@ class SliceDataset(Dataset):
         """
         if share >= 1:
             return
-        regions = self.table.select_columns("regions").with_format("numpy")
-        tumour = np.concatenate([batch["regions"].any(axis=(1, 2, 3)) for batch in regions.iter(batch_size=256)])
+        tumour = self.tumour_pixels() > 0
         lucky = np.random.default_rng(seed).random(len(tumour)) < share
         self.rows = [row for row in self.rows if tumour[row] or lucky[row]]
+
+    def tumour_pixels(self) -> np.ndarray:
+        """How many pixels of each row of the table hold some tumour, chosen or not."""
+        regions = self.table.select_columns("regions").with_format("numpy")
+        counts = [(batch["regions"] > 0).any(axis=1).sum(axis=(1, 2)) for batch in regions.iter(batch_size=256)]
+        return np.concatenate(counts)
 
     def chosen_subjects(self) -> list[str]:
         """The subjects that there are slices of, in order."""
@@ -104,19 +110,16 @@ def open_slices(
         columns: those that are needed beside the ones of `recoseg prepare`.
 
     Raises:
-        InputError: if the data set was prepared with other settings than the pipeline's, has no `train` or no
-            `validation`, or lacks a column.
+        InputError: if the data set was prepared with other settings than the pipeline's or from other files than the
+            folder holds now, has no `train` or no `validation`, lacks a column, or does not fit its manifest.
     """
     from datasets import load_from_disk
 
     source = Path(train_data_dir)
     if not (source / "dataset_dict.json").is_file():
-        split = source / "splits.json"
-        source = Path(output_dir) / "slices"
-        if not (source / "dataset_dict.json").is_file():
-            prepare_dataset(train_data_dir, source, split if split.is_file() else None, settings)
-    _check_settings(source, settings)
-    tables = load_from_disk(str(source))
+        source = _slices_of_cases(source, Path(output_dir) / "slices", settings)
+    check_settings(source, settings)
+    tables, manifest = load_from_disk(str(source)), read_manifest(source)
     for name in ("train", "validation"):
         if name not in tables:
             raise InputError(source, f"no split {name}", "train and validation", "Prepare it with a split.")
@@ -124,15 +127,59 @@ def open_slices(
         if lacking:
             remedy = "Run training/cache_residuals.py on it, and name its output."
             raise InputError(source, f"no {', '.join(lacking)} in {name}", "slices with cached residuals", remedy)
+    for name, table in tables.items():
+        _check_subjects(source, name, set(table["subject"][:]), set(manifest["subjects"].get(name, ())))
+    if columns:
+        check_slices(source, manifest)
     return tables
 
 
-def _check_settings(source: Path, settings: SliceSettings) -> None:
+def _slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> Path:
+    """Prepare a BraTS-style folder once; later runs must find the same files in it."""
+    split = cases / "splits.json" if (cases / "splits.json").is_file() else None
+    if not (slices / "dataset_dict.json").is_file():
+        prepare_dataset(cases, slices, split, settings)
+        return slices
+    check_settings(slices, settings)
+    before, now = read_manifest(slices), describe_source(cases, split, settings)
+    if (before["subjects"], before["sha256"]) != (now["subjects"], now["sha256"]):
+        raise InputError(
+            slices,
+            f"made of other cases than {cases} holds now ({_difference(before, now)})",
+            "the slices of these cases",
+            "Remove it to have them prepared anew, or name another --output_dir.",
+        )
+    return slices
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What has become of the files, or else of the split, since slices were made of them."""
+    old, new = before["sha256"], now["sha256"]
+    counts = {
+        "changed": sum(new[name] != digest for name, digest in old.items() if name in new),
+        "gone": len(old.keys() - new.keys()),
+        "new": len(new.keys() - old.keys()),
+    }
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count) or "another split"
+
+
+def check_settings(source: str | Path, settings: SliceSettings, model: str = "the pipeline") -> None:
+    """Refuse slices that were prepared with other settings than a model's.
+
+    Raises:
+        InputError: naming each difference.
+    """
     found = read_manifest(source)["settings"]
     differing = {name: value for name, value in settings.__dict__.items() if found.get(name) != value}
     if differing:
-        listed = ", ".join(f"{name} {found.get(name)} (the pipeline has {value})" for name, value in differing.items())
+        listed = ", ".join(f"{name} {found.get(name)} ({model} has {value})" for name, value in differing.items())
         raise InputError(source, f"slices prepared with {listed}", "the pipeline's settings", "Prepare them anew.")
+
+
+def _check_subjects(source: Path, part: str, found: set[str], expected: set[str]) -> None:
+    if found != expected:
+        counts = f"{len(found - expected)} subjects that {MANIFEST} does not name, and {len(expected - found)} too few"
+        raise InputError(source / part, counts, "the data set that the manifest describes", "Make it anew.")
 
 
 def training_loader(

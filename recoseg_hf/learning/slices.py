@@ -14,7 +14,7 @@ import torch
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.imaging.case import Case, find_cases
-from recoseg_hf.imaging.layout import case_files
+from recoseg_hf.imaging.layout import case_files, safe_name
 from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.pipeline.conventions import MODALITIES, REGIONS, region_masks
@@ -147,7 +147,7 @@ def prepare_dataset(
     from datasets import DatasetDict
 
     root, output_dir = Path(root), Path(output_dir)
-    folders = read_split(split, root) if split else {"train": list(_folders_by_name(root).values())}
+    folders = _folders_by_split(root, split)
     if output_dir.exists() and any(output_dir.iterdir()) and not (output_dir / MANIFEST).is_file():
         raise InputError(output_dir, "it holds other files", "a new or empty folder", "Name another one.")
     count = _Count(sum(map(len, folders.values())), progress)
@@ -216,10 +216,24 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
+def describe_source(root: str | Path, split: str | Path | None, settings: SliceSettings) -> dict[str, Any]:
+    """The manifest that `prepare_dataset` would write: settings, subjects by split, and the hash of every file.
+
+    Raises:
+        InputError: as `read_split`.
+    """
+    return _manifest(Path(root), _folders_by_split(Path(root), split), settings)
+
+
+def _folders_by_split(root: Path, split: str | Path | None) -> dict[str, list[Path]]:
+    return read_split(split, root) if split else {"train": list(_folders_by_name(root).values())}
+
+
 def _manifest(root: Path, folders: dict[str, list[Path]], settings: SliceSettings) -> dict[str, Any]:
     files = [file for paths in folders.values() for path in paths for file in case_files(path).values()]
     return {
         "settings": dict(settings.__dict__),
-        "subjects": {name: [path.name for path in paths] for name, paths in folders.items()},
+        # As the tables have them: a name is made safe to be part of a file's.
+        "subjects": {name: [safe_name(path.resolve().name) for path in paths] for name, paths in folders.items()},
         "sha256": {file.relative_to(root).as_posix(): sha256_file(file) for file in files},
     }

@@ -5,7 +5,7 @@ from torch.utils.data import default_collate
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.randomness import SampleRandomness
-from recoseg_hf.learning.residual_cache import cache_split
+from recoseg_hf.learning.residual_cache import DrawSettings, write_cache
 from recoseg_hf.learning.segmentation import (
     SourceMix,
     cached_columns,
@@ -33,10 +33,10 @@ def pipeline():
 
 
 @pytest.fixture(scope="module")
-def cached(prepared, pipeline):
-    table = load_from_disk(str(prepared))["train"]
-    with torch.no_grad():
-        return cache_split(pipeline, table, steps=2, samples=2, seed=0, batch_size=8)
+def cached(prepared, pipeline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cache") / "residuals"
+    write_cache(load_from_disk(str(prepared)), folder, lambda subject: pipeline, DrawSettings(steps=2, samples=2), {})
+    return load_from_disk(str(folder))["train"]
 
 
 @pytest.fixture(scope="module")

@@ -134,3 +134,66 @@ class TestOpenSlices:
         message = r"no spread, spread_max in train; expected slices with cached residuals\. Run training/cache_res"
         with pytest.raises(InputError, match=message):
             open_slices(prepared, tmp_path, SETTINGS, ["t1ce", "spread", "spread_max"])
+
+    def test_a_table_that_does_not_fit_its_manifest_is_refused(self, prepared, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(prepared, other)
+        manifest = read_manifest(other)
+        manifest["subjects"]["train"] = ["sub-01", "sub-07", "sub-08"]
+        (other / "recoseg_manifest.json").write_text(json.dumps(manifest))
+        message = (
+            r"train: 1 subjects that recoseg_manifest\.json does not name, and 2 too few; expected the data set"
+        )
+        with pytest.raises(InputError, match=message):
+            open_slices(other, tmp_path, SETTINGS)
+
+    def test_columns_of_residuals_come_with_their_origin(self, prepared, tmp_path):
+        other = tmp_path / "other"
+        shutil.copytree(prepared, other)
+        with pytest.raises(
+            InputError, match="residuals of unknown origin; expected the record of what they were drawn"
+        ):
+            open_slices(other, tmp_path, SETTINGS, ["t1ce"])
+
+
+class TestSlicesOfCases:
+    """A folder of cases is prepared once, and what was prepared must still be what the folder holds."""
+
+    @pytest.fixture
+    def cases(self, brats_like, tmp_path):
+        folder = tmp_path / "cases"
+        shutil.copytree(brats_like, folder)
+        open_slices(folder, tmp_path / "run", SETTINGS)
+        return folder
+
+    @pytest.fixture
+    def refused(self, cases, tmp_path):
+        def check(counts):
+            message = rf"slices: made of other cases than .*cases holds now \({counts}\); expected the slices of these"
+            with pytest.raises(InputError, match=message):
+                open_slices(cases, tmp_path / "run", SETTINGS)
+
+        return check
+
+    def test_a_case_that_changed(self, cases, refused):
+        shutil.copy(cases / "sub-01" / "sub-01_t1.nii.gz", cases / "sub-02" / "sub-02_t1.nii.gz")
+        refused("1 changed")
+
+    def test_another_case_in_the_split(self, cases, refused):
+        shutil.copytree(cases / "sub-01", cases / "sub-04")
+        for file in (cases / "sub-04").iterdir():
+            file.rename(file.with_name(file.name.replace("sub-01", "sub-04")))
+        (cases / "splits.json").write_text(json.dumps({"train": ["sub-01", "sub-04"], "validation": ["sub-03"]}))
+        refused("5 gone, 5 new")
+
+    def test_another_split_of_the_same_cases(self, cases, refused):
+        (cases / "splits.json").write_text(json.dumps({"train": ["sub-01", "sub-03"], "validation": ["sub-02"]}))
+        refused("another split")
+
+    def test_other_settings_are_named_first(self, cases, tmp_path):
+        with pytest.raises(InputError, match=r"slices prepared with image_size 16 \(the pipeline has 32\)"):
+            open_slices(cases, tmp_path / "run", SliceSettings(image_size=32, field_of_view=16))
+
+    def test_cases_that_are_in_no_split_do_not_matter(self, cases, tmp_path):
+        shutil.copytree(cases / "sub-01", cases / "sub-09")
+        assert sorted(open_slices(cases, tmp_path / "run", SETTINGS)) == ["train", "validation"]
