@@ -10,7 +10,9 @@ result is a pipeline folder with the trained segmenter.
 from dataclasses import dataclass
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
-from recoseg_hf.learning.options import TrainingOptions, option, parse_options
+from recoseg_hf.learning.mean_teacher import ConsistencySettings, MeanTeacher
+from recoseg_hf.learning.options import TrainingOptions, option
+from recoseg_hf.learning.pictures import segmentation_picture, watched_slices
 from recoseg_hf.learning.residual_origin import check_residuals
 from recoseg_hf.learning.segmentation import (
     SourceMix,
@@ -19,7 +21,7 @@ from recoseg_hf.learning.segmentation import (
     validate_segmentation,
 )
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.learning.start import load_or_build, run_script
 from recoseg_hf.learning.training_data import open_training_data, split_labelled
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.process import tune_process
@@ -37,6 +39,26 @@ class SegmenterOptions(TrainingOptions):
     label_fraction: float = option(1.0, "Share of the train subjects whose labels are used; 0.1 lies inside 0.25.")
     label_subjects: int = option(0, "How many of them instead; 0 goes by --label_fraction.")
     label_seed: int = option(0, "Seed of their choice.")
+    unlabelled: str = option("none", "What the other train subjects are for: none or mean_teacher.")
+    unlabelled_batch_size: int = option(16, "Slices without labels per micro-batch and process.")
+    consistency_weight: float = option(1.0, "mean_teacher: weight of its loss beside the labelled one.")
+    consistency_rampup_steps: int = option(200, "mean_teacher: optimiser steps in which that weight grows.")
+    confidence: float = option(0.95, "mean_teacher: only pixels that the teacher is so sure of are learnt.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.unlabelled not in ("none", "mean_teacher"):
+            raise ValueError(f"unlabelled={self.unlabelled!r}; expected one of none, mean_teacher.")
+        if not 0 < self.label_fraction <= 1 or self.label_subjects < 0:
+            found = f"label_fraction={self.label_fraction}, label_subjects={self.label_subjects}"
+            raise ValueError(f"{found}; expected more than 0 and at most 1, and 0 or more.")
+        self.consistency()
+
+    def consistency(self) -> ConsistencySettings:
+        """Settings of the mean teacher."""
+        return ConsistencySettings(
+            self.unlabelled_batch_size, self.consistency_weight, self.consistency_rampup_steps, self.confidence
+        )
 
 
 def main(options: SegmenterOptions) -> None:
@@ -48,34 +70,48 @@ def main(options: SegmenterOptions) -> None:
     columns = cached_columns(pipeline.channels, sources)
 
     run = TrainingRun(options, pipeline.segmenter, higher_is_better=True)
-    run.resume()
+    run.accelerator.print(run.describe())
     with run.accelerator.main_process_first():
         settings = SliceSettings.of_pipeline(pipeline.config)
         data = open_training_data(options, settings, pipeline.config.context_slices, columns)
     if columns:
         judged = data.validation.chosen_subjects()
         check_residuals(options.train_data_dir, pipeline, judged, options.allow_other_synthesizer)
-    data.train, _ = split_labelled(data.train, options.label_fraction, options.label_subjects, options.label_seed)
+    data.train, others = split_labelled(data.train, options.label_fraction, options.label_subjects, options.label_seed)
+    data.unlabelled = others if options.unlabelled == "mean_teacher" else None
     data.train.keep_healthy(options.healthy_slice_share, options.seed)
+    run.resume(data)
+    teacher = None
+    if data.unlabelled is not None:
+        teacher = MeanTeacher(run, pipeline, data.unlabelled, options.consistency(), augmentation, sources)
+    watched = watched_slices(data.validation)
     bar = run.progress_bar()
     for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
                 randomness = run.randomness(step, micro_step)
-                run.backward(segmentation_step_loss(run.net, pipeline, batch, randomness, augmentation, sources))
+                loss = segmentation_step_loss(run.net, pipeline, batch, randomness, augmentation, sources)
+                if teacher is not None:
+                    loss = loss + teacher.loss(step, micro_step)
+                run.backward(loss)
         bar.set_postfix(loss=f"{run.update():.4f}")
-        bar.update()
+        bar.update(run.slices_per_step)
+        if teacher is not None:
+            teacher.log_if_due()
         if run.validates():
             with run.averaged():
                 scores = validate_segmentation(pipeline, data.validation, options.train_batch_size, sources.shown[0])
+                picture = segmentation_picture(pipeline, data.validation, watched, sources.shown[0])
             run.judge(scores, by="dice_wt")
+            run.log_picture("flair, t1ce, residual, probability, label", picture)
         run.save_if_due()
 
-    run.finish()
+    bar.close()
     pipeline.segmenter = run.bare_net
-    if run.accelerator.is_main_process:
-        pipeline.save_pretrained(options.output_dir)
+    run.finish(pipeline)
+    if options.dry_run:
+        run.accelerator.print(run.estimate())
 
 
 if __name__ == "__main__":
-    main(parse_options(SegmenterOptions))
+    run_script(main, SegmenterOptions)
