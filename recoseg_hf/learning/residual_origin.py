@@ -46,7 +46,7 @@ def describe_residuals(
         hash and subjects of each.
     """
     seen = sorted(subject for subject, place in plan.items() if models[place].saw(subject))
-    proven = not seen and all(models[place].seen is not None for place in plan.values())
+    proven = not seen and all(models[place].complete for place in plan.values())
     drawn = [sorted(subject for subject, chosen in plan.items() if chosen == place) for place in range(len(models))]
     return {
         "protocol": "out_of_fold" if proven else "in_sample",

@@ -21,17 +21,19 @@ class KnownSynthesizer:
 
     Attributes:
         source: pipeline folder or Hub id.
-        seen: `subject_hash` of everyone it was trained on; None if there is no record.
+        seen: `subject_hash` of those it is known to have been trained on.
+        complete: whether there was nobody else. Without a record nothing is known.
         fold: the fold that its training left out; None for one that left none out.
     """
 
     source: str
-    seen: frozenset[str] | None = None
+    seen: frozenset[str] = frozenset()
+    complete: bool = False
     fold: int | None = None
 
     def saw(self, subject: str) -> bool:
-        """Whether its record says that it was trained on a subject; without a record nothing is known."""
-        return self.seen is not None and subject_hash(subject) in self.seen
+        """Whether it is known to have been trained on a subject."""
+        return subject_hash(subject) in self.seen
 
 
 def read_record(source: str) -> KnownSynthesizer:
@@ -47,7 +49,8 @@ def read_record(source: str) -> KnownSynthesizer:
         record = json.loads(file.read_text(encoding="utf-8"))
         options = record.get("options", {})
         fold = options["fold"] if options.get("num_folds") else None
-        return KnownSynthesizer(source, frozenset(map(str, record["subjects_seen"])), fold)
+        seen = frozenset(map(str, record["subjects_seen"]))
+        return KnownSynthesizer(source, seen, record.get("subjects_complete") is True, fold)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         form = "JSON with subjects_seen and options"
         raise InputError(file, f"no training record ({error!r})", form, "Copy it again from the run.") from error
@@ -70,8 +73,8 @@ def plan_draws(
         For each subject the place of its synthesizer in `models`.
 
     Raises:
-        InputError: the main model saw held-out subjects, a fold model or its main model has no record, or every model
-            saw some subject. Subjects are counted, not named.
+        InputError: the main model saw held-out subjects, the record of a model beside fold models is missing or
+            not complete, or every model saw some subject. Subjects are counted, not named.
     """
     main, *fold_models = models
     _check_held_out(main, held_out)
@@ -103,10 +106,11 @@ def _check_held_out(main: KnownSynthesizer, held_out: Collection[str]) -> None:
 
 
 def _check_recorded(model: KnownSynthesizer) -> None:
-    if model.seen is None:
+    if not model.complete:
+        file = Path(model.source) / RECORD
         raise InputError(
-            Path(model.source) / RECORD,
-            "no such file",
-            "the record of whom the synthesizer was trained on",
-            "Train it with training/train_synthesizer.py, which writes one, or leave --fold_models out.",
+            file,
+            "it started from weights without a record" if file.is_file() else "no such file",
+            "the record of everyone that the synthesizer was trained on",
+            "Train it with training/train_synthesizer.py from fresh weights, or leave --fold_models out.",
         )

@@ -61,6 +61,8 @@ def write_record(
 ) -> None:
     """Write `training_record.json` beside the model.
 
+    Its `subjects_complete` says whether `subjects_seen` is everyone: not after a start from weights without a record.
+
     Args:
         folder: of the model.
         values: from `made_with`.
@@ -70,8 +72,16 @@ def write_record(
         seconds: of this process, from its start or resumption.
     """
     seen = {subject_hash(subject) for subject in subjects} | set(subjects_seen(start) or ())
-    record = dict(values) | {"subjects_seen": sorted(seen), "steps": steps, "seconds": round(seconds, 1)}
-    write_json(folder / RECORD, record)
+    record = dict(values) | {"subjects_seen": sorted(seen), "subjects_complete": _is_known(start)}
+    write_json(folder / RECORD, record | {"steps": steps, "seconds": round(seconds, 1)})
+
+
+def _is_known(start: str | Path) -> bool:
+    """Whether all subjects that a start was trained on are known: fresh weights saw nobody."""
+    path = Path(start) / RECORD
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8")).get("subjects_complete", False)
+    return Path(start).is_dir() and not any(Path(start).glob("*/*.safetensors"))
 
 
 def subjects_seen(model: str | Path) -> list[str] | None:

@@ -75,8 +75,8 @@ class TestWeights:
 
 class TestDescription:
     def test_folds_that_never_saw_their_subjects_are_out_of_fold(self, manifest, digest):
-        models = [KnownSynthesizer("m", seen("sub-01", "sub-02")), KnownSynthesizer("f", seen("sub-02"), fold=0)]
-        models.append(KnownSynthesizer("g", seen("sub-01"), fold=1))
+        models = [KnownSynthesizer("m", seen("sub-01", "sub-02"), True)]
+        models += [KnownSynthesizer(str(fold), seen(f"sub-0{2 - fold}"), True, fold) for fold in range(2)]
         assert described(manifest, digest, models, (1, 2, 0)) == {
             "protocol": "out_of_fold",
             "seen": [],
@@ -89,7 +89,7 @@ class TestDescription:
         }
 
     def test_subjects_that_were_seen_are_named_and_the_whole_is_in_sample(self, manifest, digest):
-        found = described(manifest, digest, [KnownSynthesizer("m", seen("sub-01"))], (0, 0, 0))
+        found = described(manifest, digest, [KnownSynthesizer("m", seen("sub-01"), True)], (0, 0, 0))
         assert (found["protocol"], found["seen"]) == ("in_sample", ["sub-01"])
 
     def test_what_is_not_known_is_in_sample(self, manifest, digest):
@@ -97,8 +97,9 @@ class TestDescription:
         assert (found["protocol"], found["seen"]) == ("in_sample", [])
 
     def test_a_synthesizer_that_is_known_to_have_seen_nobody_needs_no_folds(self, manifest, digest):
-        found = described(manifest, digest, [KnownSynthesizer("m", seen("someone-else"))], (0, 0, 0))
-        assert found["protocol"] == "out_of_fold"
+        for complete, protocol in ((True, "out_of_fold"), (False, "in_sample")):
+            model = KnownSynthesizer("m", seen("someone-else"), complete)
+            assert described(manifest, digest, [model], (0, 0, 0))["protocol"] == protocol
 
 
 class TestSlices:

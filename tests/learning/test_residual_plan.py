@@ -7,7 +7,7 @@ import pytest
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.learning.residual_plan import KnownSynthesizer, plan_draws, read_record
-from recoseg_hf.learning.run_record import RECORD
+from recoseg_hf.learning.run_record import RECORD, write_record
 from recoseg_hf.learning.subjects import folds, subject_hash
 
 TRAIN = [f"sub-{number:02}" for number in range(7)]
@@ -15,7 +15,7 @@ HELD_OUT = ["sub-90", "sub-91"]
 
 
 def trained_on(subjects, source="model", fold=None) -> KnownSynthesizer:
-    return KnownSynthesizer(source, frozenset(map(subject_hash, subjects)), fold)
+    return KnownSynthesizer(source, frozenset(map(subject_hash, subjects)), True, fold)
 
 
 @pytest.fixture
@@ -66,9 +66,15 @@ class TestPlan:
 
     @pytest.mark.parametrize("place", [0, 2])
     def test_a_model_without_record_is_refused_beside_fold_models(self, models, place):
-        models[place] = replace(models[place], source="unknown", seen=None)
-        message = r"unknown.training_record\.json: no such file; expected the record of whom .* Train it with training"
+        models[place] = KnownSynthesizer("unknown")
+        message = r"unknown.training_record\.json: no such file; expected the record of everyone .* Train it with tr"
         with pytest.raises(InputError, match=message):
+            plan_draws(TRAIN + HELD_OUT, HELD_OUT, models)
+
+    def test_a_record_that_may_not_name_everyone_proves_nothing(self, models, tmp_path):
+        (tmp_path / RECORD).write_text("{}")
+        models[1] = replace(models[1], source=str(tmp_path), complete=False)
+        with pytest.raises(InputError, match="it started from weights without a record; expected the record of every"):
             plan_draws(TRAIN + HELD_OUT, HELD_OUT, models)
 
 
@@ -78,16 +84,36 @@ class TestRecord:
         return str(folder)
 
     def test_it_says_whom_the_synthesizer_saw_and_which_fold_it_left_out(self, tmp_path):
-        record = {"subjects_seen": [subject_hash("a")], "options": {"num_folds": 3, "fold": 2}, "steps": 10}
+        options = {"num_folds": 3, "fold": 2}
+        record = {"subjects_seen": [subject_hash("a")], "subjects_complete": True, "options": options, "steps": 10}
         found = read_record(self.write(tmp_path, record))
-        assert (found.saw("a"), found.saw("b"), found.fold) == (True, False, 2)
+        assert (found.saw("a"), found.saw("b"), found.complete, found.fold) == (True, False, True, 2)
 
     def test_a_run_that_left_no_fold_out_has_none(self, tmp_path):
         record = {"subjects_seen": [], "options": {"num_folds": 0, "fold": 0}}
         assert read_record(self.write(tmp_path, record)).fold is None
 
     def test_without_a_file_nothing_is_known(self, tmp_path):
-        assert read_record(str(tmp_path)) == KnownSynthesizer(str(tmp_path), None, None)
+        found = read_record(str(tmp_path))
+        assert (found.seen, found.complete, found.fold) == (frozenset(), False, None)
+
+    @pytest.mark.parametrize(("weights", "complete"), [(False, True), (True, False)])
+    def test_a_run_from_weights_without_record_may_have_seen_anybody(self, tmp_path, weights, complete):
+        """Fresh weights saw nobody; what came out of a start stays as unknown as the start was."""
+        (tmp_path / "start" / "synthesizer").mkdir(parents=True)
+        if weights:
+            (tmp_path / "start" / "synthesizer" / "diffusion_pytorch_model.safetensors").touch()
+        start = tmp_path / "start"
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+            write_record(tmp_path / str(number), {}, [f"sub-{number}"], start, steps=1, seconds=0)
+            start = tmp_path / str(number)
+        found = read_record(str(start))
+        assert (found.saw("sub-0"), found.saw("sub-1"), found.complete) == (True, True, complete)
+
+    def test_a_run_from_the_hub_may_have_seen_anybody(self, tmp_path):
+        write_record(tmp_path, {}, ["sub-1"], "someone/model", steps=1, seconds=0)
+        assert not read_record(str(tmp_path)).complete
 
     @pytest.mark.parametrize("content", ["{", "[]", {"options": {}}, {"subjects_seen": 3}, {"subjects_seen": None}])
     def test_another_file_is_refused(self, tmp_path, content):

@@ -161,7 +161,7 @@ class TestRefusals:
 
     def test_a_fold_model_without_record(self, refused, models, tmp_path):
         message = refused(models[0], [models[1], copy_of(models[2], tmp_path / "unknown")])
-        assert "unknown/training_record.json: no such file; expected the record of whom" in message
+        assert "unknown/training_record.json: no such file; expected the record of everyone" in message
 
     def test_a_fold_that_is_missing(self, refused, models):
         message = refused(models[0], models[1:2])
