@@ -23,6 +23,7 @@ FLOORS = {
     "evaluation": 4,
     "hub": 5,
     "cli": 6,
+    "__main__": 6,
 }
 PIPELINE_MAY_IMPORT = {"torch", "numpy", "diffusers"}
 HEAVY = {

@@ -14,13 +14,11 @@ from typer.core import TyperGroup
 import recoseg_hf
 from recoseg_hf.cli.demo import demo
 from recoseg_hf.cli.evaluate import evaluate
+from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
 from recoseg_hf.cli.predict import predict
 from recoseg_hf.cli.prepare import prepare
 from recoseg_hf.errors import RecosegError
 
-EXIT_BAD_INPUT = 3
-EXIT_INTERRUPTED = 130
-EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 _HOW_TO_REPORT = (
     "This is a fault of recoseg_hf {version}, not of your data. Run `recoseg --debug {command} ...` again and report "
     "what it prints, without patient data."

@@ -1,4 +1,4 @@
-"""`recoseg predict`: one case in, T1ce, residual, mask and overview out."""
+"""`recoseg predict`: a case, or a folder of cases, in; T1ce, residual, mask and overview out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from recoseg_hf.cli.cohort import run_cohort
 from recoseg_hf.cli.running import run_case, tell
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ def predict(
     ] = None,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
+    cohort: Annotated[
+        Path | None, typer.Option(help="Folder of case folders: predict them all, each to a folder of its own.")
+    ] = None,
     flair: Annotated[Path | None, typer.Option(help="FLAIR, instead of a folder.")] = None,
     t1: Annotated[Path | None, typer.Option(help="T1 before contrast.")] = None,
     t2: Annotated[Path | None, typer.Option(help="T2.")] = None,
@@ -48,13 +52,28 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
 ) -> None:
-    """Synthesize T1ce and segment the tumour of one case.
+    """Synthesize T1ce and segment the tumour of one case, or of all in a folder.
 
     The scans are NIfTI, skull-stripped and co-registered, in any orientation and spacing. Results lie on their grid:
     _desc-synth_t1ce, _residual, _probability and _mask (.nii.gz), _overview.png and _report.json.
+
+    With --cohort, cases whose result is finished are skipped, so the same command goes on after an interruption; a
+    case that fails stops no other. cohort.json lists them. Under `accelerate launch -m recoseg_hf` the processes
+    share the cases.
     """
     files = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}
-    _check_usage(case_dir, files)
+    _check_usage(case_dir, files, cohort, subject)
+    model_options = {"model": model, "revision": revision, "device": device, "dtype": dtype}
+    settings = {
+        "num_inference_steps": steps,
+        "mask_threshold": threshold,
+        "seed": seed,
+        "num_samples": samples,
+        "residual_source": residual_source,
+    }
+    if cohort:
+        run_cohort(cohort, output, overwrite=overwrite, **model_options, **settings)
+        return
 
     def read() -> Case:
         from recoseg_hf.imaging.case import Case
@@ -63,28 +82,21 @@ def predict(
             return Case.from_folder(case_dir, subject, segmentation=False)
         return Case.from_files(**files, subject=subject)
 
-    finished = run_case(
-        read,
-        output,
-        first_stage=("read", "Reading the scans"),
-        model=model,
-        revision=revision,
-        device=device,
-        dtype=dtype,
-        overwrite=overwrite,
-        num_inference_steps=steps,
-        mask_threshold=threshold,
-        seed=seed,
-        num_samples=samples,
-        residual_source=residual_source,
-    )
-    tell(finished)
+    first_stage = ("read", "Reading the scans")
+    tell(run_case(read, output, first_stage=first_stage, overwrite=overwrite, **model_options, **settings))
 
 
-def _check_usage(case_dir: Path | None, files: dict[str, Path | None]) -> None:
+def _check_usage(
+    case_dir: Path | None, files: dict[str, Path | None], cohort: Path | None, subject: str | None
+) -> None:
     given = [f"--{name}" for name, file in files.items() if file]
     missing = [f"--{name}" for name, file in files.items() if not file and name != "t1ce"]
+    if cohort and (case_dir or given):
+        other = f"the folder {case_dir}" if case_dir else ", ".join(given)
+        raise typer.BadParameter(f"give either --cohort or {other}, not both")
+    if cohort and subject:
+        raise typer.BadParameter("--subject names one case; those of --cohort have the names of their folders")
     if case_dir and given:
         raise typer.BadParameter(f"give either the folder {case_dir} or {', '.join(given)}, not both")
-    if not case_dir and missing:
-        raise typer.BadParameter(f"give a case folder, or single files; missing: {', '.join(missing)}")
+    if not case_dir and not cohort and missing:
+        raise typer.BadParameter(f"give a case folder, --cohort, or single files; missing: {', '.join(missing)}")

@@ -14,10 +14,9 @@ from recoseg_hf.cli.console import silence_libraries, stages
 from recoseg_hf.process import tune_process
 
 if TYPE_CHECKING:
-    import torch
-
     from recoseg_hf.imaging.case import Case
     from recoseg_hf.inference import Prediction
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 
 @dataclass(frozen=True)
@@ -61,11 +60,11 @@ def run_case(
         started = time.perf_counter()
         case = get_case()
         have_case = time.perf_counter()
-        from recoseg_hf.inference import check_outputs, load_pipeline, predict_case, write_prediction
+        from recoseg_hf.inference import check_outputs, predict_case, write_prediction
 
         check_outputs(case, output, overwrite)
         bar.enter("Loading the model")
-        pipeline = _quiet(load_pipeline, model, device=device, revision=revision, dtype=_torch_dtype(dtype))
+        pipeline = quiet_pipeline(model, revision, device, dtype)
         loaded = time.perf_counter()
         bar.enter("Synthesizing T1ce" if pipeline.synthesizer else "Segmenting")
 
@@ -101,17 +100,20 @@ def tell(finished: Finished) -> None:
         typer.echo(f"{label + ':':<14}{value}")
 
 
-def _torch_dtype(name: str | None) -> torch.dtype | None:
+def quiet_pipeline(model: str | None, revision: str | None, device: str | None, dtype: str | None) -> ReCoSegPipeline:
+    """Load a pipeline without the bars of diffusers, here and when it is called: the command has one of its own.
+
+    Args:
+        model, revision, device: as for `load_pipeline`.
+        dtype: what the nets compute in, by torch's name; None takes what the device does best.
+    """
     import torch
-
-    return getattr(torch, name) if name else None
-
-
-def _quiet(load: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Load a pipeline without the bars of diffusers, here and when it is called: the command has one of its own."""
     from diffusers.utils import logging
 
+    from recoseg_hf.inference import load_pipeline
+
     logging.disable_progress_bar()
-    pipeline = load(*arguments, **options)
+    chosen = getattr(torch, dtype) if dtype else None
+    pipeline = load_pipeline(model, device=device, revision=revision, dtype=chosen)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -3,9 +3,20 @@
 Light to import: torch and diffusers come in with the first model.
 """
 
+from recoseg_hf.inference.cohort import CaseOutcome, find_cohort, predict_cohort
 from recoseg_hf.inference.loading import load_pipeline
 from recoseg_hf.inference.overview import draw_overview
 from recoseg_hf.inference.prediction import Prediction, predict_case
 from recoseg_hf.inference.results import check_outputs, write_prediction
 
-__all__ = ["Prediction", "check_outputs", "draw_overview", "load_pipeline", "predict_case", "write_prediction"]
+__all__ = [
+    "CaseOutcome",
+    "Prediction",
+    "check_outputs",
+    "draw_overview",
+    "find_cohort",
+    "load_pipeline",
+    "predict_case",
+    "predict_cohort",
+    "write_prediction",
+]

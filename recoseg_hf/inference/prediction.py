@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,8 @@ class Prediction:
         residual: float32 in [0, 1], the calibrated map that guided the segmenter; None where none did.
         uncertainty: float32, standard deviation over the samples in the units of `t1ce`; None for a single sample.
         region_probabilities: float32 in [0, 1] for each region of the model: `wt`, and `tc` and `et` if it has them.
-        report: JSON values: `subject`, `model`, `settings`, `results`, `grid`, `seconds`, `versions`, `warnings`.
+        report: JSON values: `subject`, `inputs` (hashes of the scans' files), `model`, `settings`, `results`, `grid`,
+            `seconds`, `versions`, `warnings`.
     """
 
     mask: Volume
@@ -92,8 +94,8 @@ def predict_case(
         "seed": seed,
         "num_inference_steps": num_inference_steps,
         "num_samples": num_samples,
-        "mask_threshold": float(threshold),
-        "residual_source": output.residual_source,
+        "mask_threshold": mask_threshold,
+        "residual_source": residual_source,
     }
     report = build_report(pipeline, case, mask, settings, clock.seconds())
     regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
@@ -123,7 +125,7 @@ def _run(
             **settings,
         )
     except ValueError as error:
-        raise _input_error(case, str(error)) from error
+        raise input_error(case.subject, case.sources, str(error)) from error
 
 
 def _on_own_grid(output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case) -> dict[str, Volume]:
@@ -146,14 +148,14 @@ def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:
     return volume
 
 
-def _input_error(case: Case, message: str) -> InputError:
+def input_error(subject: str, sources: Mapping[str, Path], message: str) -> InputError:
     """Turn the pipeline's message, `[modality: ]found[; expected what][. remedy]`, into an error about a file."""
     clause, _, remedy = message.strip().removesuffix(".").partition(". ")
     found, _, expected = clause.partition("; expected ")
     modality, colon, rest = found.partition(": ")
-    file = f"case {case.subject}"
+    file = f"case {subject}"
     if colon and modality in MODALITIES:
-        file, found = case.sources.get(modality, f"{file}, {modality}"), rest
+        file, found = sources.get(modality, f"{file}, {modality}"), rest
     return InputError(
         file,
         found,

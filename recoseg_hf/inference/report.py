@@ -6,9 +6,10 @@ It holds no path and nothing from a scan's header, so that it can be shared wher
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import recoseg_hf
+from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.grids import is_regular, ras_grid
 from recoseg_hf.imaging.volume import Volume
+from recoseg_hf.pipeline.conventions import MODALITIES
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -32,9 +35,10 @@ def build_report(
     pipeline: ReCoSegPipeline, case: Case, mask: Volume, settings: dict[str, Any], seconds: dict[str, float]
 ) -> dict[str, Any]:
     """Put a run's record together; `settings` as the caller gave them, where None stands for the model's default."""
-    resolved = _resolved(pipeline, settings)
+    resolved = resolve_settings(pipeline, settings, case.t1ce is not None)
     return {
         "subject": case.subject,
+        "inputs": input_hashes(case.sources),
         "model": describe_model(pipeline),
         "settings": resolved,
         "results": {
@@ -49,12 +53,13 @@ def build_report(
 
 
 def describe_model(pipeline: ReCoSegPipeline) -> dict[str, Any]:
-    """Name a model so that it can be found again: by name, Hub revision where known, and a hash of its weights."""
+    """Name a model so that it can be found again: by name, Hub revision where known, and hashes of what is in it."""
     name, revision = _name_and_revision(pipeline.name_or_path)
     return {
         "name": name,
         "revision": revision,
         "weights_sha256": weights_sha256(pipeline),
+        "configuration_sha256": configuration_sha256(pipeline),
         "class": type(pipeline).__name__,
         "segmenter_inputs": pipeline.config.segmenter_inputs,
     }
@@ -74,6 +79,25 @@ def weights_sha256(pipeline: ReCoSegPipeline, components: Sequence[str] = ("synt
             digest.update(f"{component}.{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def configuration_sha256(pipeline: ReCoSegPipeline) -> str:
+    """Return the SHA-256 over the settings of pipeline, scheduler and nets; versions and places are left out."""
+    parts = {"pipeline": pipeline.config}
+    for name in ("scheduler", "synthesizer", "segmenter"):
+        component = getattr(pipeline, name)
+        parts[name] = {"class": type(component).__name__} | dict(component.config if component is not None else {})
+    components = parts.keys()
+    plain = {
+        name: {key: value for key, value in config.items() if not key.startswith("_") and key not in components}
+        for name, config in parts.items()
+    }
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def input_hashes(sources: Mapping[str, Path]) -> dict[str, str]:
+    """Return the SHA-256 of each scan's file by modality, of those still there; a segmentation is no input."""
+    return {name: sha256_file(sources[name]) for name in MODALITIES if name in sources and sources[name].is_file()}
 
 
 def describe_grid(volume: Volume) -> dict[str, Any]:
@@ -119,22 +143,33 @@ def _degrees_from_axes(volume: Volume) -> float:
     return float(np.degrees(np.arccos(np.clip(np.abs(directions).max(axis=0), 0, 1))).max())
 
 
-def _resolved(pipeline: ReCoSegPipeline, settings: dict[str, Any]) -> dict[str, Any]:
-    """Fill in the model's defaults; a model without a synthesizer has no steps, samples or scheduler to speak of."""
-    from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS, ENSEMBLE_SAMPLES
+def resolve_settings(pipeline: ReCoSegPipeline, settings: Mapping[str, Any], has_t1ce: bool) -> dict[str, Any]:
+    """Fill in the model's defaults; a model without a synthesizer has no steps, samples or scheduler to speak of.
 
-    computed = {"device": str(pipeline.device), "dtype": str(pipeline.dtype).removeprefix("torch.")}
-    resolved = settings | computed | {"scheduler": None, "prediction_type": None}
-    if pipeline.synthesizer is None:
-        return resolved | {"num_inference_steps": None, "num_samples": None}
-    if resolved["num_inference_steps"] is None:
-        least = ENSEMBLE_MIN_STEPS if settings["residual_source"] == "ensemble" else 1
-        resolved["num_inference_steps"] = max(pipeline.config.num_inference_steps, least)
-    if resolved["num_samples"] is None:
-        resolved["num_samples"] = ENSEMBLE_SAMPLES if settings["residual_source"] == "ensemble" else 1
-    resolved["scheduler"] = type(pipeline.scheduler).__name__
-    resolved["prediction_type"] = pipeline.scheduler.config.prediction_type
-    return resolved
+    Args:
+        pipeline: the model.
+        settings: `seed`, `num_inference_steps`, `num_samples`, `mask_threshold` and `residual_source`, None for the
+            model's default.
+        has_t1ce: whether the case has a measured T1ce.
+
+    Raises:
+        ValueError: the model cannot be run so.
+    """
+    source = pipeline.resolve_source(settings["residual_source"], has_t1ce)
+    steps, samples = pipeline.resolve_counts(source, settings["num_inference_steps"], settings["num_samples"])
+    threshold = settings["mask_threshold"]
+    synthesizes = pipeline.synthesizer is not None
+    return {
+        "seed": settings["seed"],
+        "num_inference_steps": steps if synthesizes else None,
+        "num_samples": samples if synthesizes else None,
+        "mask_threshold": float(pipeline.config.mask_threshold if threshold is None else threshold),
+        "residual_source": source,
+        "scheduler": type(pipeline.scheduler).__name__ if synthesizes else None,
+        "prediction_type": pipeline.scheduler.config.prediction_type if synthesizes else None,
+        "device": str(pipeline.device),
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+    }
 
 
 def _name_and_revision(source: str | None) -> tuple[str, str | None]:

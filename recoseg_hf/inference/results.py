@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import atomic_write, write_json
+from recoseg_hf.files import atomic_write, sha256_file, sync, write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import SYNTHETIC_MARK
 from recoseg_hf.imaging.volume import write_volume
 from recoseg_hf.inference.overview import draw_overview
 from recoseg_hf.inference.prediction import Prediction
+from recoseg_hf.inference.staging import staging_folder
 
 _SUFFIXES = {
     "t1ce": f"{SYNTHETIC_MARK}t1ce.nii.gz",
@@ -36,7 +38,8 @@ def write_prediction(
 ) -> dict[str, Path]:
     """Write a prediction's volumes, report and overview picture.
 
-    The files appear together at the end; a failure leaves the folder as it was. The synthetic T1ce bears
+    The files appear together at the end; a failure leaves the folder as it was. The report holds the SHA-256 of each
+    other file, so that a later run can tell whether the result is whole. The synthetic T1ce bears
     `_desc-synth_` in its name and has a JSON sidecar that says how it was made, so it cannot be taken for a measured
     one; the output folder may therefore be the case's own.
 
@@ -59,16 +62,29 @@ def write_prediction(
     final = output_paths(case.subject, output_dir)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".recoseg-", dir=output_dir) as staging:
-            staged = output_paths(case.subject, Path(staging))
+        with staging_folder(output_dir) as staging:
+            staged = output_paths(case.subject, staging)
             written = _write_all(prediction, case, staged)
-            for name in {*final.keys() - written, "report"}:
-                final[name].unlink(missing_ok=True)  # of an earlier run, and no part of this result
-            for name in written:
-                os.replace(staged[name], final[name])
+            with _all_or_none(final):
+                for name in {*final.keys() - written, "report"}:
+                    final[name].unlink(missing_ok=True)  # of an earlier run, and no part of this result
+                for name in written:
+                    os.replace(staged[name], final[name])
+        sync(output_dir)
     except OSError as error:
         raise _not_writable(output_dir, error.strerror or str(error)) from error
     return {name: final[name] for name in written}
+
+
+@contextlib.contextmanager
+def _all_or_none(paths: dict[str, Path]) -> Iterator[None]:
+    """Remove what is there of a result when putting it there is broken off; the earlier one is gone by then."""
+    try:
+        yield
+    except BaseException:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+        raise
 
 
 def output_paths(subject: str, output_dir: Path) -> dict[str, Path]:
@@ -83,7 +99,7 @@ def check_outputs(case: Case, output_dir: str | Path, overwrite: bool = False) -
         InputError: as for `write_prediction`.
     """
     output_dir = Path(output_dir)
-    _check_folder(output_dir)
+    check_output_folder(output_dir)
     paths = output_paths(case.subject, output_dir)
     scans = {file.resolve(): name for name, file in case.sources.items()}
     for path in paths.values():
@@ -96,7 +112,12 @@ def check_outputs(case: Case, output_dir: str | Path, overwrite: bool = False) -
         raise InputError(output_dir, found, "no earlier result", "Choose another folder, or ask to overwrite.")
 
 
-def _check_folder(output_dir: Path) -> None:
+def check_output_folder(output_dir: Path) -> None:
+    """Check that a folder is there, or can be made, and can be written to.
+
+    Raises:
+        InputError: a file is in its place, or permission is lacking.
+    """
     there = next(folder for folder in (output_dir, *output_dir.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise InputError(there, "it is a file", "an output folder", "Choose another folder.")
@@ -123,8 +144,9 @@ def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path]) -> li
     if "t1ce" in volumes:
         write_json(paths["t1ce_sidecar"], synthetic_sidecar(report, case.t1ce is not None))
         written.append("t1ce_sidecar")
+    outputs = {name: sha256_file(paths[name]) for name in written}
     seconds = report["seconds"] | {"write": round(time.perf_counter() - started, 3)}
-    write_json(paths["report"], report | {"seconds": seconds})
+    write_json(paths["report"], report | {"seconds": seconds, "outputs": outputs})
     return [*written, "report"]
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler
 
 import recoseg_hf
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.inference import load_pipeline, predict_case
-from recoseg_hf.inference.report import describe_model, find_warnings, weights_sha256
+from recoseg_hf.inference.report import configuration_sha256, describe_model, find_warnings, weights_sha256
 from tests.factories import save_case
 from tests.inference.cases import make_case
 
@@ -19,11 +20,14 @@ from tests.inference.cases import make_case
 @pytest.fixture(scope="module")
 def report(tiny_model, tmp_path_factory):
     folder = save_case(tmp_path_factory.mktemp("cases"), "sub-07", (20, 22, 9))
-    return predict_case(load_pipeline(tiny_model, device="cpu"), Case.from_folder(folder), seed=3).report
+    pipeline = load_pipeline(tiny_model, device="cpu", dtype=torch.float32)
+    return predict_case(pipeline, Case.from_folder(folder), seed=3).report
 
 
 def test_says_what_was_run(report):
     assert report["subject"] == "sub-07"
+    assert report["inputs"].keys() == {"flair", "t1", "t2", "t1ce"}  # the segmentation was read, and is no input
+    assert len({*report["inputs"].values()}) == 4
     assert report["model"]["name"] == "tiny"
     assert report["settings"] == {
         "seed": 3,
@@ -32,6 +36,7 @@ def test_says_what_was_run(report):
         "mask_threshold": 0.5,
         "residual_source": "measured",
         "device": "cpu",
+        "dtype": "float32",
         "scheduler": "DDIMScheduler",
         "prediction_type": "v_prediction",
     }
@@ -66,6 +71,16 @@ def test_weights_hash_follows_the_weights(tiny_pipeline, tiny_model):
     with torch.no_grad():
         next(other.segmenter.parameters()).flatten()[0] += 1e-6
     assert weights_sha256(other) != weights_sha256(tiny_pipeline)
+
+
+def test_configuration_hash_follows_every_setting(tiny_pipeline, tiny_model):
+    loaded = load_pipeline(tiny_model, device="cpu", dtype=torch.float32)
+    before = configuration_sha256(tiny_pipeline)
+    assert configuration_sha256(loaded) == before  # wherever it lies
+    loaded.register_to_config(residual_clip=0.4)
+    clipped = configuration_sha256(loaded)
+    loaded.scheduler = DPMSolverMultistepScheduler.from_config(loaded.scheduler.config)
+    assert len({before, clipped, configuration_sha256(loaded)}) == 3
 
 
 @pytest.mark.parametrize(

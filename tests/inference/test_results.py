@@ -1,6 +1,8 @@
 """Results on disk: complete, marked, never over a scan, never half."""
 
+import hashlib
 import json
+import os
 import resource
 from dataclasses import replace
 
@@ -51,10 +53,12 @@ def test_files_hold_the_prediction(case, prediction, tmp_path):
         assert picture.width == 1600
 
 
-def test_report_is_the_predictions_with_the_time_of_writing(case, prediction, tmp_path):
+def test_report_is_the_predictions_with_the_time_of_writing_and_every_files_hash(case, prediction, tmp_path):
     files = write_prediction(prediction, case, tmp_path)
     report = json.loads(files["report"].read_text())
     assert report["seconds"].pop("write") >= 0
+    hashes = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items() if name != "report"}
+    assert report.pop("outputs") == hashes
     assert report == prediction.report
     assert str(tmp_path) not in files["report"].read_text()
 
@@ -123,3 +127,20 @@ def test_a_full_disk_leaves_the_folder_as_it_was(case, prediction, tmp_path, ove
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_being_stopped_while_the_files_are_moved_leaves_none(case, prediction, tmp_path, monkeypatch, overwrite):
+    if overwrite:
+        write_prediction(prediction, case, tmp_path)
+    replace_file = os.replace
+
+    def stop_at_the_mask(source, target):
+        if target == tmp_path / "sub-01_mask.nii.gz":
+            raise KeyboardInterrupt
+        replace_file(source, target)
+
+    monkeypatch.setattr(os, "replace", stop_at_the_mask)
+    with pytest.raises(KeyboardInterrupt):
+        write_prediction(prediction, case, tmp_path, overwrite=overwrite)
+    assert contents(tmp_path) == {}

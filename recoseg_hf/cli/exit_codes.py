@@ -1,0 +1,5 @@
+"""What the command exits with, beside 0 for done and 2 for wrong usage."""
+
+EXIT_BAD_INPUT = 3
+EXIT_INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+EXIT_INTERRUPTED = 130

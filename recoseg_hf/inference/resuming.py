@@ -1,0 +1,115 @@
+"""Whether an earlier result of a case stands, so that a cohort goes on where it was left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import recoseg_hf
+from recoseg_hf.errors import InputError
+from recoseg_hf.files import sha256_file
+from recoseg_hf.imaging.nifti import read_nifti
+from recoseg_hf.imaging.paths import IMAGE_SUFFIXES
+from recoseg_hf.inference.results import output_paths
+from recoseg_hf.inference.staging import is_being_made
+
+_ASK = "Choose another output folder, or ask to overwrite."
+_KEYS = ("inputs", "outputs", "model", "settings", "versions")
+_PLACES = ("device",)  # where a result was computed, not what
+
+
+def standing_report(
+    subject: str, folder: Path, inputs: Mapping[str, str], model: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the report of a finished result made from the same scans by the same model, settings and version.
+
+    A result counts as finished when every file that its report records is there with the recorded hash. What is torn
+    or was made from other scans is to be made again; what only a person can have made is not touched.
+
+    Args:
+        subject: of the case.
+        folder: where its results are.
+        inputs: hash of each scan's file, see `report.input_hashes`.
+        model: what `report.describe_model` says.
+        settings: what `report.resolve_settings` says.
+
+    Returns:
+        The report, or None where the case is to be predicted.
+
+    Raises:
+        InputError: there is a finished result that was made otherwise, a volume changed since it was written, or
+            files without a report that no killed run left.
+    """
+    paths = output_paths(subject, folder)
+    present = [path.name for path in paths.values() if path.exists()]
+    if not present:
+        return None
+    if not paths["report"].exists():
+        if is_being_made(folder):
+            return None
+        raise InputError(folder, f"it holds {', '.join(present)} and no report", "no files, or a whole result", _ASK)
+    report = _read(paths["report"])
+    if report is None or not _whole(report["outputs"], paths) or report["inputs"] != inputs:
+        return None
+    _check_made_alike(paths["report"], report, model, settings)
+    return report
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Read a report; None for one that is damaged."""
+    try:
+        report = json.loads(path.read_bytes())
+    except ValueError:
+        return None
+    if not isinstance(report, dict) or any(not isinstance(report.get(key), dict) for key in _KEYS):
+        raise InputError(path, "it does not record what its result was made from", f"{', '.join(_KEYS)}", _ASK)
+    return report
+
+
+def _whole(outputs: Mapping[str, str], paths: Mapping[str, Path]) -> bool:
+    """Compare the files with their recorded hashes.
+
+    Raises:
+        InputError: a volume has another hash and is readable: somebody may have put work into it.
+    """
+    whole = True
+    for name, digest in outputs.items():
+        path = paths.get(name)
+        if path is None or not path.is_file():
+            whole = False
+        elif sha256_file(path) != digest:
+            if _is_volume(path):
+                raise InputError(path, "it was changed after it was written", "the file that the report records", _ASK)
+            whole = False
+    return whole
+
+
+def _is_volume(path: Path) -> bool:
+    if not path.name.endswith(IMAGE_SUFFIXES):
+        return False
+    try:
+        read_nifti(path)
+    except InputError:
+        return False
+    return True
+
+
+def _check_made_alike(
+    path: Path, report: Mapping[str, Any], model: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    versions = {"recoseg_hf": recoseg_hf.__version__}
+    then = _making(report["model"], report["settings"], report["versions"])
+    now = _making(model, settings, versions)
+    differing = [name for name in now if then.get(name) != now[name]]
+    if differing:
+        found = f"it was made with {', '.join(f'{name} {then.get(name)}' for name in differing)}"
+        raise InputError(path, found, ", ".join(f"{name} {now[name]}" for name in differing), _ASK)
+
+
+def _making(model: Mapping[str, Any], settings: Mapping[str, Any], versions: Mapping[str, Any]) -> dict[str, Any]:
+    """Name all that decides a result beside the scans; hashes cut short, as a message shows them."""
+    hashes = {name: str(model.get(f"{name}_sha256"))[:16] for name in ("weights", "configuration")}
+    chosen = {name: settings.get(name) for name in sorted(settings) if name not in _PLACES}
+    return hashes | chosen | {"recoseg_hf": versions.get("recoseg_hf")}
