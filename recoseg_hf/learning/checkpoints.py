@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from recoseg_hf.errors import CheckpointError
@@ -51,9 +52,9 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
     target, partial = folder / f"{PREFIX}{state.step}", folder / f"{_PARTIAL}{state.step}"
     try:
         _write(partial, state)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if error.errno not in _NO_ROOM:
+        if not _is_full_disk(error):
             raise
         raise CheckpointError(_no_room(folder, state)) from error
     _replace(partial, target)
@@ -88,6 +89,13 @@ def _replace(partial: Path, target: Path) -> None:
     partial.rename(target)
     sync(target.parent)
     shutil.rmtree(former, ignore_errors=True)
+
+
+def _is_full_disk(error: OSError | SafetensorError) -> bool:
+    """safetensors gives the system's error number in its text alone."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    return any(f"(os error {number})" in str(error) for number in _NO_ROOM)
 
 
 def _no_room(folder: Path, state: TrainingState) -> str:

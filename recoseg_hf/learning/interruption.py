@@ -9,7 +9,7 @@ from recoseg_hf.errors import RecosegError
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class TrainingInterrupted(RecosegError):
+class TrainingInterrupted(RecosegError):  # noqa: N818 (it is no error)
     """A run was asked to end, and has saved a checkpoint.
 
     Args:
@@ -32,7 +32,7 @@ class TrainingInterrupted(RecosegError):
 
 
 class StopRequest:
-    """Within, the first SIGTERM or Ctrl-C is noted in `number` (0 before); a second Ctrl-C ends the process at once."""
+    """Within, the first SIGTERM or Ctrl-C is noted in `number`, which is 0 before; a second Ctrl-C acts at once."""
 
     def __init__(self) -> None:
         self.number = 0

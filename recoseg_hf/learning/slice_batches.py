@@ -115,9 +115,9 @@ def open_slices(
     """
     from datasets import load_from_disk
 
-    source = Path(train_data_dir)
-    if not (source / "dataset_dict.json").is_file():
-        source = _slices_of_cases(source, Path(output_dir) / "slices", settings)
+    source = slices_folder(train_data_dir, output_dir)
+    if source != Path(train_data_dir):
+        _slices_of_cases(Path(train_data_dir), source, settings)
     check_settings(source, settings)
     tables, manifest = load_from_disk(str(source)), read_manifest(source)
     for name in ("train", "validation"):
@@ -134,12 +134,18 @@ def open_slices(
     return tables
 
 
-def _slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> Path:
+def slices_folder(train_data_dir: str | Path, output_dir: str | Path) -> Path:
+    """Where the slices are: the folder itself, or, for a BraTS-style one, `slices` in the run's folder."""
+    source = Path(train_data_dir)
+    return source if (source / "dataset_dict.json").is_file() else Path(output_dir) / "slices"
+
+
+def _slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> None:
     """Prepare a BraTS-style folder once; later runs must find the same files in it."""
     split = cases / "splits.json" if (cases / "splits.json").is_file() else None
     if not (slices / "dataset_dict.json").is_file():
         prepare_dataset(cases, slices, split, settings)
-        return slices
+        return
     check_settings(slices, settings)
     before, now = read_manifest(slices), describe_source(cases, split, settings)
     if (before["subjects"], before["sha256"]) != (now["subjects"], now["sha256"]):
@@ -149,7 +155,6 @@ def _slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> Path
             "the slices of these cases",
             "Remove it to have them prepared anew, or name another --output_dir.",
         )
-    return slices
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

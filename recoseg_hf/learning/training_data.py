@@ -1,5 +1,6 @@
 """What a training script trains and validates on: a prepared data set, and who of it."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.files import sha256_file
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
-from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.subjects import fingerprint, folds, labelled_subjects
+from recoseg_hf.learning.randomness import StepSampler
+from recoseg_hf.learning.slice_batches import SliceDataset, open_slices, slices_folder
+from recoseg_hf.learning.slices import MANIFEST, SliceSettings
+from recoseg_hf.learning.subjects import fingerprint, folds, labelled_subjects, subject_hash
 
 PARTS = ("train", "validation")
 
@@ -23,11 +26,13 @@ class TrainingData:
         train: slices to learn from.
         validation: slices to judge by.
         unlabelled: slices to learn from without their labels, if any are.
+        source: hash of the prepared data set's manifest: of which files and, with residuals, by which weights.
     """
 
     train: SliceDataset
     validation: SliceDataset
     unlabelled: SliceDataset | None = None
+    source: str = ""
 
     def subjects(self) -> dict[str, list[str]]:
         """Names by part, in the order of the slices."""
@@ -39,8 +44,10 @@ class TrainingData:
         return [subject for part, names in self.subjects().items() if part != "validation" for subject in names]
 
     def fingerprint(self) -> str:
-        """Tells whether two runs saw the same subjects."""
-        return fingerprint(self.subjects())
+        """Tells whether two runs saw the same slices of the same subjects."""
+        rows = {part: getattr(self, part).rows for part in self.subjects()}
+        content = {"source": self.source, "subjects": fingerprint(self.subjects()), "rows": rows}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def open_training_data(
@@ -71,7 +78,18 @@ def open_training_data(
         validation=SliceDataset(
             tables["validation"], context_slices, options.validation_every, subjects=chosen["validation"]
         ),
+        source=sha256_file(slices_folder(options.train_data_dir, options.output_dir) / MANIFEST),
     )
+
+
+def subjects_of_step(
+    dataset: SliceDataset, options: TrainingOptions, step: int, rank: int, processes: int
+) -> list[str]:
+    """Hashes of the subjects that one process sees in one optimiser step."""
+    per_step = options.gradient_accumulation_steps
+    first, last = step * per_step, (step + 1) * per_step
+    sampler = StepSampler(len(dataset), options.train_batch_size, options.seed, first, last, rank, processes)
+    return sorted({subject_hash(dataset.subject(index)) for batch in sampler for index in batch})
 
 
 def split_labelled(

@@ -1,7 +1,6 @@
 """What the two training scripts share around their own loss: schedule, averages, checkpoints, logs, stopping."""
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
@@ -29,13 +27,14 @@ from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, esti
 from recoseg_hf.learning.freezing import freeze
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.randomness import SampleRandomness, StepSampler, seed_dropout
+from recoseg_hf.learning.processes import agreed_scores, check_processes, exchange_losses
+from recoseg_hf.learning.randomness import SampleRandomness, seed_dropout
 from recoseg_hf.learning.run_log import append_log, cut_log
 from recoseg_hf.learning.run_record import check_unchanged, made_with, write_record
+from recoseg_hf.learning.schedule import learning_rate
 from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
 from recoseg_hf.learning.stopping import ScoreWatch
-from recoseg_hf.learning.subjects import subject_hash
-from recoseg_hf.learning.training_data import TrainingData
+from recoseg_hf.learning.training_data import TrainingData, subjects_of_step
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 BEST_WEIGHTS = "best_ema.safetensors"
@@ -61,7 +60,7 @@ class TrainingRun:
             log_with=None if options.report_to == "none" else options.report_to,
             project_dir=self.folder / "logs",
         )
-        _check_processes(self.accelerator.num_processes)
+        check_processes(self.accelerator.num_processes)
         if options.gradient_checkpointing:
             net.enable_gradient_checkpointing()
         net.to(memory_format=torch.channels_last).train()
@@ -186,7 +185,7 @@ class TrainingRun:
             DivergenceError: the loss of one process is not finite; all stop before it can spoil the weights, and the
                 state before this step is saved.
         """
-        loss, self._stopping = self._exchange(torch.stack(self._losses).mean())
+        loss, self._stopping = exchange_losses(self.accelerator, torch.stack(self._losses), self._stop.number)
         self._losses.clear()
         if not math.isfinite(loss):
             self._diverged(loss)
@@ -204,14 +203,8 @@ class TrainingRun:
         return loss
 
     def learning_rate(self) -> float:
-        """The rate of the coming step: warm-up, then plateau (paper), cosine or constant."""
-        options = self.options
-        rate = options.learning_rate * min(1.0, (self.step + 1) / max(options.lr_warmup_steps, 1))
-        if options.lr_scheduler == "plateau":
-            return rate * self.watch.learning_rate_factor
-        if options.lr_scheduler == "cosine":
-            return rate * (0.5 + 0.5 * math.cos(math.pi * self.step / options.max_train_steps))
-        return rate
+        """The rate of the coming step."""
+        return learning_rate(self.options, self.step, self.watch.learning_rate_factor)
 
     def validates(self) -> bool:
         """Whether this step ends with a validation."""
@@ -239,7 +232,7 @@ class TrainingRun:
             raise ValueError(f"the validation gave no {by}; expected validation slices that hold tumour.")
         if self.options.dry_run:
             return
-        scores = self._agreed(scores)
+        scores = agreed_scores(self.accelerator, scores)
         self.log({f"validation/{name}": value for name, value in scores.items()})
         if self.watch.observe(scores[by]) and self.accelerator.is_main_process:
             with atomic_write(self.folder / BEST_WEIGHTS) as path:
@@ -300,30 +293,17 @@ class TrainingRun:
         self.bare_net.load_state_dict(dict(self.bare_net.named_buffers()) | weights)
         self.bare_net.eval()
 
-    def _exchange(self, loss: torch.Tensor) -> tuple[float, int]:
-        """Mean loss of all processes, and the signal that any of them got: all must stop at the same step."""
-        mine = torch.stack([loss.double(), torch.tensor(float(self._stop.number), device=loss.device)])
-        every = self.accelerator.gather(mine[None])
-        return every[:, 0].mean().item(), int(every[:, 1].max().item())
-
     def _diverged(self, loss: float) -> None:
         self.optimizer.zero_grad()
         self.save()
         self.accelerator.wait_for_everyone()
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        seen = subjects_of_step(self._data.train, self.options, self.step, rank, processes)
         raise DivergenceError(
-            f"the loss is {loss} at step {self.step}, on slices of subjects {', '.join(self._subjects_of_step())} (hashes); "
-            "expected a finite number. The state before this step is saved: look at the data, or go on from it with a "
-            "lower --learning_rate and --allow_config_change."
+            f"the loss is {loss} at step {self.step}, on slices of subjects {', '.join(seen)} (hashes); expected a "
+            "finite number. The state before this step is saved: look at the data, or go on from it with a lower "
+            "--learning_rate and --allow_config_change."
         )
-
-    def _subjects_of_step(self) -> list[str]:
-        """Hashes of the subjects that this process saw in this step."""
-        dataset, per_step = self._data.train, self.options.gradient_accumulation_steps
-        sampler = StepSampler(
-            len(dataset), self.options.train_batch_size, self.options.seed, self.step * per_step,
-            (self.step + 1) * per_step, self.accelerator.process_index, self.accelerator.num_processes,
-        )  # fmt: skip
-        return sorted({subject_hash(dataset.subject(index)) for batch in sampler for index in batch})
 
     def _progress(self) -> dict:
         progress = {
@@ -334,13 +314,6 @@ class TrainingRun:
         if self.accelerator.scaler is not None:  # fp16
             progress["scaler"] = self.accelerator.scaler.state_dict()
         return progress
-
-    def _agreed(self, scores: Mapping[str, float]) -> dict[str, float]:
-        """The main process's scores on all processes, so that these slow down and stop at the same step."""
-        if self.accelerator.num_processes == 1:
-            return dict(scores)
-        values = torch.tensor(list(scores.values()), dtype=torch.float64, device=self.accelerator.device)
-        return dict(zip(scores, broadcast(values).tolist(), strict=True))
 
     def _averaged_weights(self) -> dict[str, torch.Tensor]:
         names = (name for name, _ in self.bare_net.named_parameters())
@@ -363,12 +336,3 @@ class TrainingRun:
             self.accelerator.scaler.load_state_dict(state.progress["scaler"])
         self.watch.restore(state.progress["watch"])
         self.step = state.step
-
-
-def _check_processes(known: int) -> None:
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if launched != known:
-        raise RuntimeError(
-            f"{launched} processes were launched and each knows of {known}: they would train apart and overwrite one "
-            "another. On a CPU set ACCELERATE_USE_CPU=true (see training/README.md)."
-        )

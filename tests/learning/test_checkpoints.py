@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from recoseg_hf.learning.checkpoints import (
     TrainingState,
     complete_checkpoints,
     load_checkpoint,
+    remove_partial,
     save_checkpoint,
     verify_checkpoint,
 )
@@ -126,6 +128,46 @@ class TestInterruption:
         (tmp_path / "checkpoint-best" / "manifest.json").write_text("{}")
         assert names(tmp_path) == ["checkpoint-7"]
         assert complete_checkpoints(tmp_path / "nowhere") == []
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def no_room(self):
+        """A process may write files of 500 bytes at most: the system then refuses as it does on a full disk."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    def test_it_says_what_is_needed_and_leaves_what_was_saved(self, tmp_path, no_room):
+        save_checkpoint(tmp_path, _at(3), keep=1)
+        no_room()
+        large = TrainingState(4, {"net": {"weight": torch.ones(500_000)}}, {"state": {}, "param_groups": []})
+        message = (
+            r"no room for checkpoint-4, which needs 2\.0 MB \([\d.]+ MB are free or allowed\); the last complete one "
+            r"is checkpoint-3\. Make room, and go on with --resume_from_checkpoint latest"
+        )
+        with pytest.raises(CheckpointError, match=message):
+            save_checkpoint(tmp_path, large, keep=1)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-3"]
+        verify_checkpoint(tmp_path / "checkpoint-3")
+
+    def test_the_first_one_has_none_before_it(self, tmp_path, no_room):
+        no_room()
+        with pytest.raises(CheckpointError, match="there is no complete one yet"):
+            save_checkpoint(tmp_path, state(), keep=1)
+
+    def test_another_error_is_not_taken_for_it(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(NotADirectoryError):
+            save_checkpoint(tmp_path / "file", _at(1), keep=1)
+
+
+def test_what_an_ended_run_left_is_removed(tmp_path):
+    save_checkpoint(tmp_path, _at(3), keep=1)
+    for name in (".partial-4", ".replaced-checkpoint-3"):
+        (tmp_path / name).mkdir()
+    remove_partial(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
 
 
 class TestDamage:
