@@ -78,8 +78,9 @@ def paired(in_sample: Sequence[Values], out_of_fold: Sequence[Values]) -> dict:
     found = {}
     for name in in_sample[0]:
         pairs = [(one[name], two[name]) for one, two in zip(in_sample, out_of_fold, strict=True)]
-        first, second = zip(*[pair for pair in pairs if None not in pair], strict=True) or ((), ())
-        difference = statistic([b - a for a, b in zip(first, second, strict=True)])
+        defined = [pair for pair in pairs if None not in pair]
+        first, second = [pair[0] for pair in defined], [pair[1] for pair in defined]
+        difference = statistic([two - one for one, two in defined])
         difference["interval"] = paired_difference_interval(second, first)
         found[name] = {"in_sample": statistic(first), "out_of_fold": statistic(second), "difference": difference}
     return found
