@@ -224,8 +224,8 @@ def _fine_tuning(models: list, folders: list[Path]) -> dict[str, Any]:
     changed = any(net is None or net["changed"] for net in parts.values())
     thresholds = [{name: model.config[name] for name in ("mask_threshold", "seed_threshold")} for model in models]
     return {
-        "before": described[0] | thresholds[0] | {"has_record": bool(records[0])},
-        "after": described[1] | thresholds[1] | {"has_record": bool(records[1])},
+        "before": described[0] | thresholds[0] | {"subjects_known": records[0].get("subjects_complete", False)},
+        "after": described[1] | thresholds[1] | {"subjects_known": records[1].get("subjects_complete", False)},
         "parts": parts,
         "run": _run(*records) if changed and records[1] else None,
     }

@@ -48,12 +48,12 @@ def _choice(part: str) -> list[str]:
 
 
 def _records(fine_tuning: Mapping[str, Any]) -> list[str]:
-    silent = [side for side in ("before", "after") if not fine_tuning[side]["has_record"]]
+    silent = [side for side in ("before", "after") if not fine_tuning[side]["subjects_known"]]
     if not silent:
         return []
     return [
-        f"{' and '.join(silent).capitalize()} fine-tuning the model has no record of whom it was trained on: that "
-        "these subjects were not among them is the word of whoever made this card."
+        f"{' and '.join(silent).capitalize()} fine-tuning the model has no full record of whom it was trained on: "
+        "that these subjects were not among them is the word of whoever made this card."
     ]
 
 

@@ -39,7 +39,7 @@ def values(**changes) -> dict:
     model = {"name": "m", "revision": None, "weights_sha256": "0" * 64, "mask_threshold": 0.3, "seed_threshold": 0.9}
     run = {"train_subjects": 4, "steps": 150, "processes": 1, "freeze": "encoder", "learning_rate": 3e-4}
     run |= {"lr_scheduler": "cosine", "train_batch_size": 16, "gradient_accumulation_steps": 1}
-    tuning = {side: model | {"has_record": True} for side in ("before", "after")}
+    tuning = {side: model | {"subjects_known": True} for side in ("before", "after")}
     parts = {"segmenter": {"changed": ["up_blocks"], "unchanged": ["conv_in"]}, "synthesizer": None}
     grid = {"shape": [240, 240, 155], "voxel_spacing_mm": [1.0, 1.0, 1.0], "orientation": "LPS", "n": 6}
     fingerprint = {"n": 6, "n_labelled": 6, "grids": [grid], "warnings": [], "contrast": {"t1_to_t2": None}}
@@ -81,9 +81,9 @@ class TestWarnings:
 
     def test_a_model_without_record(self):
         given = values()
-        given["fine_tuning"]["before"]["has_record"] = False
-        assert any(one.startswith("Before fine-tuning the model has no record") for one in find_warnings(given))
-        given["fine_tuning"]["after"]["has_record"] = False
+        given["fine_tuning"]["before"]["subjects_known"] = False
+        assert any(one.startswith("Before fine-tuning the model has no full record") for one in find_warnings(given))
+        given["fine_tuning"]["after"]["subjects_known"] = False
         assert any(one.startswith("Before and after fine-tuning the model") for one in find_warnings(given))
 
 
@@ -161,7 +161,14 @@ def models(tmp_path_factory) -> dict[str, Path]:
     with torch.no_grad():
         tuned.segmenter.conv_out.bias += 0.3
     tuned.save_pretrained(folder / "after")
-    record = {"subjects_seen": [subject_hash("sub-01")], "steps": 7, "processes": 2, "data": "0", "seconds": 1.0}
+    record = {
+        "subjects_seen": [subject_hash("sub-01")],
+        "subjects_complete": True,
+        "steps": 7,
+        "processes": 2,
+        "data": "0",
+        "seconds": 1.0,
+    }
     options = {"freeze": "all_but_last", "learning_rate": 0.1, "lr_scheduler": "constant", "train_batch_size": 3}
     record["options"] = options | {"gradient_accumulation_steps": 2}
     (folder / "after" / "training_record.json").write_text(json.dumps(record))
@@ -181,6 +188,7 @@ class TestMakeSiteCard:
         assert found["measured"]["regions"] == found["original"]["regions"]
         assert found["fine_tuning"]["parts"]["segmenter"]["changed"] == ["conv_out"]
         assert found["fine_tuning"]["run"]["train_subjects"] == 1
+        assert [found["fine_tuning"][side]["subjects_known"] for side in ("before", "after")] == [False, True]
         text = card.read_text()
         assert "7 steps of 3 slices x 2, processes 2, learning rate 0.1 (constant), frozen: all_but_last." in text
         assert "sub-0" not in text + json.dumps(found)
