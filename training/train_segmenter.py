@@ -22,8 +22,9 @@ from recoseg_hf.learning.segmentation import (
 )
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build, run_script
-from recoseg_hf.learning.training_data import open_training_data, split_labelled
+from recoseg_hf.learning.training_data import TrainingData, open_training_data, split_labelled
 from recoseg_hf.learning.training_loop import TrainingRun
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
 
@@ -54,6 +55,10 @@ class SegmenterOptions(TrainingOptions):
             raise ValueError(f"{found}; expected more than 0 and at most 1, and 0 or more.")
         self.consistency()
 
+    def sources(self) -> SourceMix:
+        """How often which residual is shown."""
+        return SourceMix(self.measured_share, self.ensemble_share, self.none_share)
+
     def consistency(self) -> ConsistencySettings:
         """Settings of the mean teacher."""
         return ConsistencySettings(
@@ -61,25 +66,31 @@ class SegmenterOptions(TrainingOptions):
         )
 
 
-def main(options: SegmenterOptions) -> None:
-    """The whole run."""
-    tune_process()
-    pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
-    augmentation = None if options.no_augmentation else AugmentationSettings()
-    sources = SourceMix(options.measured_share, options.ensemble_share, options.none_share)
-    columns = cached_columns(pipeline.channels, sources)
-
-    run = TrainingRun(options, pipeline.segmenter, higher_is_better=True)
-    run.accelerator.print(run.describe())
-    with run.accelerator.main_process_first():
-        settings = SliceSettings.of_pipeline(pipeline.config)
-        data = open_training_data(options, settings, pipeline.config.context_slices, columns)
+def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingData:
+    """Everybody that the run learns from and is judged on."""
+    columns = cached_columns(pipeline.channels, options.sources())
+    settings = SliceSettings.of_pipeline(pipeline.config)
+    data = open_training_data(options, settings, pipeline.config.context_slices, columns)
     if columns:
         judged = data.validation.chosen_subjects()
         check_residuals(options.train_data_dir, pipeline, judged, options.allow_other_synthesizer)
     data.train, others = split_labelled(data.train, options.label_fraction, options.label_subjects, options.label_seed)
     data.unlabelled = others if options.unlabelled == "mean_teacher" else None
     data.train.keep_healthy(options.healthy_slice_share, options.seed)
+    return data
+
+
+def main(options: SegmenterOptions) -> None:
+    """The whole run."""
+    tune_process()
+    pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
+    augmentation = None if options.no_augmentation else AugmentationSettings()
+    sources = options.sources()
+
+    run = TrainingRun(options, pipeline.segmenter, higher_is_better=True)
+    run.accelerator.print(run.describe())
+    with run.accelerator.main_process_first():
+        data = open_data(options, pipeline)
     run.resume(data)
     teacher = None
     if data.unlabelled is not None:
