@@ -111,7 +111,9 @@ def main(options: SegmenterOptions) -> None:
             teacher.log_if_due()
         if run.validates():
             with run.averaged():
-                scores = validate_segmentation(pipeline, data.validation, options.train_batch_size, sources.shown[0])
+                scores = validate_segmentation(
+                    pipeline, data.validation, options.train_batch_size, sources.shown[0], share=run.share
+                )
                 picture = segmentation_picture(pipeline, data.validation, watched, sources.shown[0])
             run.judge(scores, by="dice_wt")
             run.log_picture("flair, t1ce, residual, probability, label", picture)

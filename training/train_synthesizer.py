@@ -15,8 +15,9 @@ from recoseg_hf.learning.pictures import synthesis_picture, watched_slices
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build, run_script
 from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
-from recoseg_hf.learning.training_data import open_training_data
+from recoseg_hf.learning.training_data import TrainingData, open_training_data
 from recoseg_hf.learning.training_loop import TrainingRun
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
 
@@ -26,6 +27,11 @@ class SynthesizerOptions(TrainingOptions):
 
     reconstruction_loss: str = option("weighted", "L_recon: weighted (by alpha_bar), paper (literal) or none.")
     num_inference_steps: int = option(0, "Denoising steps of the validation; 0 takes the pipeline's default.")
+
+
+def open_data(options: SynthesizerOptions, pipeline: ReCoSegPipeline) -> TrainingData:
+    """Everybody that the run learns from and is judged on."""
+    return open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
 
 
 def main(options: SynthesizerOptions) -> None:
@@ -38,7 +44,7 @@ def main(options: SynthesizerOptions) -> None:
     run = TrainingRun(options, pipeline.synthesizer, higher_is_better=True)
     run.accelerator.print(run.describe())
     with run.accelerator.main_process_first():
-        data = open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
+        data = open_data(options, pipeline)
     run.resume(data)
     watched = watched_slices(data.validation)
     bar = run.progress_bar()
@@ -53,7 +59,9 @@ def main(options: SynthesizerOptions) -> None:
         bar.update(run.slices_per_step)
         if run.validates():
             with run.averaged():
-                scores = validate_synthesis(pipeline, data.validation, inference_steps, options.train_batch_size)
+                scores = validate_synthesis(
+                    pipeline, data.validation, inference_steps, options.train_batch_size, share=run.share
+                )
                 picture = synthesis_picture(pipeline, data.validation, watched, inference_steps)
             run.judge(scores, by="psnr")
             run.log_picture("flair, t1ce, synthetic, difference", picture)

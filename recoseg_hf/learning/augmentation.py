@@ -1,8 +1,8 @@
 """Augmentation of a batch of slices (torch; Albumentations, which the paper used, gets no more releases).
 
-One spatial transform for all channels of a slice alike; brightness, contrast and noise on the conditions only, since a
-change of x_0 or R would change what the residual means. All draws come first, each slice's from its own stream; the
-rest is deterministic given them.
+One spatial transform for all channels of a slice alike. Brightness, contrast, a slow change of brightness over the
+head (as a coil makes it), lower resolution and noise on the conditions only, since a change of x_0 or R would change
+what the residual means. All draws come first, each slice's from its own stream; the rest is deterministic given them.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from recoseg_hf.learning.randomness import SampleRandomness
+
+FIELD_SIZE = 4
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class AugmentationSettings:
     intensity: float = 0.5  # per condition
     contrast: float = 0.3
     brightness: float = 0.4  # standard deviations of the brain
+    field: float = 0.3  # per slice
+    field_level: float = 0.3  # standard deviations of the brain
+    blur: float = 0.15  # per slice: half the resolution
     noise: float = 0.15
     noise_level: float = 0.15
 
@@ -37,6 +42,8 @@ class Transform:
     affine: torch.Tensor  # (B, 2, 3), as `affine_grid` takes it
     gain: torch.Tensor  # (B, 3)
     offset: torch.Tensor  # (B, 3)
+    field: torch.Tensor  # (B, 3, 4, 4), to be stretched over the slice
+    blurred: torch.Tensor  # (B,), 0 or 1
     noise_seeds: torch.Tensor  # (B,)
     noise_scale: torch.Tensor  # (B,)
 
@@ -46,7 +53,11 @@ def draw_transform(settings: AugmentationSettings, randomness: SampleRandomness)
     affine = _draw_affine(settings, randomness.uniform(7))
     jitter, gain, offset = randomness.uniform(3, 3).unbind(1)
     jitter = (jitter < settings.intensity).float()
+    with_field, blurred = randomness.uniform(2).unbind(1)
+    level = settings.field_level * (with_field < settings.field)
     return Transform(
+        field=level[:, None, None, None] * randomness.normal(3, FIELD_SIZE, FIELD_SIZE),
+        blurred=(blurred < settings.blur).float(),
         affine=affine,
         gain=1 + jitter * _either_way(gain) * settings.contrast,
         offset=jitter * _either_way(offset) * settings.brightness,
@@ -85,7 +96,16 @@ def warp(images: torch.Tensor, transform: Transform, padding: str = "border") ->
 
 
 def jitter_conditions(conditions: torch.Tensor, transform: Transform) -> torch.Tensor:
-    """Apply contrast, brightness and noise to (B, K, 3, H, W), the K context slices of a slice alike."""
+    """Change the intensities of (B, K, 3, H, W), the K context slices of a slice alike."""
     gain, offset = (values[:, None, :, None, None] for values in (transform.gain, transform.offset))
+    field = F.interpolate(transform.field, conditions.shape[-2:], mode="bicubic", align_corners=True)[:, None]
+    share = transform.blurred.view(-1, 1, 1, 1, 1)
+    seen = conditions + share * (_half_resolution(conditions) - conditions)
     noise = SampleRandomness(transform.noise_seeds.tolist()).normal(*conditions.shape[1:])
-    return conditions * gain + offset + noise * transform.noise_scale[:, None, None, None, None]
+    return seen * gain + offset + field + noise * transform.noise_scale[:, None, None, None, None]
+
+
+def _half_resolution(images: torch.Tensor) -> torch.Tensor:
+    flat = images.flatten(1, 2)
+    small = F.interpolate(flat, scale_factor=0.5, mode="area")
+    return F.interpolate(small, flat.shape[-2:], mode="bilinear", align_corners=False).view_as(images)

@@ -1,11 +1,38 @@
-"""What the processes of one run tell one another, so that all do the same at the same step."""
+"""How the processes of one run share work, and what they tell one another so that all do the same at the same step."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast
+
+Item = TypeVar("Item")
+Rows: TypeAlias = list[list[float]]
+Share: TypeAlias = Callable[[Callable[[Item], Sequence[float]], Sequence[Item]], Rows]
+"""Applies a function that gives equally many numbers for each item, and returns them for all items in order."""
+
+
+def on_this_process(work: Callable[[Item], Sequence[float]], items: Sequence[Item]) -> Rows:
+    """Do all the work here."""
+    return [list(work(item)) for item in items]
+
+
+def over_processes(accelerator: Accelerator) -> Share:
+    """Let each process do every n-th item; each returns the rows of all."""
+    rank, processes = accelerator.process_index, accelerator.num_processes
+
+    def share(work: Callable[[Item], Sequence[float]], items: Sequence[Item]) -> Rows:
+        mine = torch.tensor(on_this_process(work, items[rank::processes]), dtype=torch.float64)
+        width = accelerator.reduce(torch.tensor(float(mine.shape[-1]), device=accelerator.device), "sum")
+        held = sum(len(items) > other for other in range(processes))  # with few items some processes have none
+        rows = torch.zeros(len(items), round(width.item() / held), dtype=torch.float64)
+        if len(mine):
+            rows[rank::processes] = mine
+        return accelerator.reduce(rows.to(accelerator.device), "sum").tolist()
+
+    return on_this_process if processes == 1 else share
 
 
 def check_processes(known: int) -> None:

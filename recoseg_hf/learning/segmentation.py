@@ -1,5 +1,6 @@
 """One training step and one validation of the segmenter."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,6 +11,7 @@ from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, Transform, draw_transform, jitter_conditions, warp
 from recoseg_hf.learning.losses import segmentation_loss
+from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES
@@ -159,7 +161,12 @@ def warp_images(images: Mapping[str, torch.Tensor], transform: Transform) -> dic
 
 
 def validate_segmentation(
-    pipeline: ReCoSegPipeline, dataset: SliceDataset, batch_size: int, source: str = "measured", threshold: float = 0.5
+    pipeline: ReCoSegPipeline,
+    dataset: SliceDataset,
+    batch_size: int,
+    source: str = "measured",
+    threshold: float = 0.5,
+    share: Share = on_this_process,
 ) -> dict[str, float]:
     """Dice of each region per subject on the nets' grid, mean over subjects.
 
@@ -169,11 +176,12 @@ def validate_segmentation(
         batch_size: slices per call.
         source: the residual that the segmenter is shown.
         threshold: on the probability; references are cut at one half of a pixel.
+        share: how the processes of a run share the subjects.
 
     Returns:
         `dice_wt`, and `dice_tc`, `dice_et` where the model has them; subjects without the region are left out.
     """
-    by_subject = subject_dice(pipeline, dataset, batch_size, source, (threshold,)).values()
+    by_subject = subject_dice(pipeline, dataset, batch_size, source, (threshold,), share).values()
     scores = {name: [dice[name][0] for dice in by_subject] for name in pipeline.region_names}
     defined = {name: [value for value in values if value is not None] for name, values in scores.items()}
     return {f"dice_{name}": sum(values) / len(values) for name, values in defined.items() if values}
@@ -186,25 +194,32 @@ def subject_dice(
     batch_size: int,
     source: str = "measured",
     thresholds: Sequence[float] = (0.5,),
+    share: Share = on_this_process,
 ) -> dict[str, dict[str, list[float | None]]]:
     """Dice of each subject and region on the nets' grid, at each threshold; the nets run once for all thresholds.
 
     Args:
-        pipeline, dataset, batch_size, source: as for `validate_segmentation`.
+        pipeline, dataset, batch_size, source, share: as for `validate_segmentation`.
         thresholds: on the probability.
 
     Returns:
         By subject, in the order of the slices, and region: one Dice for each threshold, None where neither the mask
         nor the reference has a pixel.
     """
-    found = {}
-    for subject, group in groupby(range(len(dataset)), key=dataset.subject):
-        overlap, total = _subject_counts(pipeline, dataset, list(group), batch_size, source, thresholds)
-        found[subject] = {
-            name: [2 * both / either if either else None for both, either in zip(*counts, strict=True)]
-            for name, *counts in zip(pipeline.region_names, overlap, total, strict=True)
-        }
-    return found
+
+    def work(items: list[int]) -> list[float]:
+        overlap, total = _subject_counts(pipeline, dataset, items, batch_size, source, thresholds)
+        return (2 * overlap.double() / total.double()).flatten().tolist()  # 0 / 0 is not a number
+
+    groups = {subject: list(items) for subject, items in groupby(range(len(dataset)), key=dataset.subject)}
+    rows = share(work, list(groups.values()))
+    return {subject: _by_region(row, pipeline.region_names) for subject, row in zip(groups, rows, strict=True)}
+
+
+def _by_region(row: Sequence[float], regions: Sequence[str]) -> dict[str, list[float | None]]:
+    defined = [None if math.isnan(value) else value for value in row]
+    width = len(row) // len(regions)
+    return {name: defined[place * width : (place + 1) * width] for place, name in enumerate(regions)}
 
 
 def _subject_counts(
@@ -214,8 +229,8 @@ def _subject_counts(
     batch_size: int,
     source: str,
     thresholds: Sequence[float],
-) -> tuple[list[list[float]], list[list[float]]]:
-    """Pixels in mask and reference, and in one plus in the other; for each region at each threshold."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels in mask and reference, and in one plus in the other; each (regions, thresholds)."""
     regions = [REGIONS.index(name) for name in pipeline.region_names]
     overlap = total = torch.zeros(len(regions), len(thresholds))
     for first in range(0, len(items), batch_size):
@@ -227,4 +242,4 @@ def _subject_counts(
         real = (batch["regions"][:, regions] > 0.5).unsqueeze(2)
         overlap = overlap + (found & real).sum((0, 3, 4))
         total = total + found.sum((0, 3, 4)) + real.sum((0, 3, 4))
-    return overlap.tolist(), total.tolist()
+    return overlap, total

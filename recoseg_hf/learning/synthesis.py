@@ -10,6 +10,7 @@ from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
 from recoseg_hf.learning.losses import reconstruction_loss
+from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.denoising import predict_clean, slice_generators
@@ -72,7 +73,12 @@ def _target(scheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: torc
 
 @torch.no_grad()
 def validate_synthesis(
-    pipeline: ReCoSegPipeline, dataset: SliceDataset, steps: int, batch_size: int, seed: int = 0
+    pipeline: ReCoSegPipeline,
+    dataset: SliceDataset,
+    steps: int,
+    batch_size: int,
+    seed: int = 0,
+    share: Share = on_this_process,
 ) -> dict[str, float]:
     """In-brain error of the synthetic T1ce with the pipeline's sampler, mean over subjects.
 
@@ -82,13 +88,13 @@ def validate_synthesis(
         steps: denoising steps.
         batch_size: slices per call.
         seed: of the noise; fixed, so that scores can be compared.
+        share: how the processes of a run share the subjects.
 
     Returns:
         `psnr` in dB (range 1, the T1ce's [0, 1] on the nets' grid; at most 120) and `mae` in units of that range.
     """
-    errors = []
-    for _, group in groupby(range(len(dataset)), key=dataset.subject):
-        errors.append(_subject_errors(pipeline, dataset, list(group), steps, batch_size, seed))
+    groups = [list(items) for _, items in groupby(range(len(dataset)), key=dataset.subject)]
+    errors = share(lambda items: _subject_errors(pipeline, dataset, items, steps, batch_size, seed), groups)
     return {
         "psnr": sum(-10 * math.log10(max(squared, 1e-12)) for squared, _ in errors) / len(errors),
         "mae": sum(absolute for _, absolute in errors) / len(errors),

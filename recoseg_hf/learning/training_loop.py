@@ -27,7 +27,7 @@ from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, esti
 from recoseg_hf.learning.freezing import freeze
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.processes import agreed_scores, check_processes, exchange_losses
+from recoseg_hf.learning.processes import Share, agreed_scores, check_processes, exchange_losses, over_processes
 from recoseg_hf.learning.randomness import SampleRandomness, seed_dropout
 from recoseg_hf.learning.run_log import append_log, cut_log
 from recoseg_hf.learning.run_record import check_unchanged, made_with, write_record
@@ -91,6 +91,11 @@ class TrainingRun:
     def slices_per_step(self) -> int:
         """Slices that all processes together see in one optimiser step."""
         return slices_per_step(self.options, self.accelerator.num_processes)
+
+    @property
+    def share(self) -> Share:
+        """How the processes share a validation."""
+        return over_processes(self.accelerator)
 
     def resume(self, data: TrainingData) -> None:
         """Continue from the checkpoint that the options name; starts the trackers either way.

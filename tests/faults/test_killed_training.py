@@ -109,3 +109,5 @@ def test_two_processes_train_as_one_with_twice_the_batch(name, residuals, tmp_pa
     apart = max((weights[1][key] - weights[2][key]).abs().max() for key in before)
     assert moved > 1e-3
     assert apart < moved / 100
+    one, two = (json.loads((tmp_path / count / "log.jsonl").read_text()) for count in "12")
+    assert one == pytest.approx(two, rel=1e-3)  # validation, shared by subject

@@ -6,7 +6,7 @@ import torch
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
 from recoseg_hf.learning.randomness import SampleRandomness
 
-NOTHING = AugmentationSettings(flip=0, affine=0, intensity=0, noise=0)
+NOTHING = AugmentationSettings(flip=0, affine=0, intensity=0, field=0, blur=0, noise=0)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -79,6 +79,23 @@ def test_jitter_is_per_condition_and_alike_for_context_slices():
     assert not torch.allclose(per_condition[:, 0], per_condition[:, 1])
     assert torch.equal(jittered, jittered[..., :1, :1].expand_as(jittered))
     assert (per_condition - 1).abs().max() <= 0.3 + 0.4
+
+
+def test_a_field_is_slow_alike_for_context_slices_and_has_its_level():
+    transform = draw_transform(replace(NOTHING, field=1, field_level=0.2), streams(100))
+    field = jitter_conditions(torch.zeros(100, 3, 3, 32, 32), transform)
+    assert torch.equal(field[:, 0], field[:, 2])
+    assert 0.1 < field.std().item() < 0.2  # interpolation between the drawn values lowers it
+    assert field.diff(dim=-1).abs().max() < 0.2
+    assert not torch.allclose(field[0, 0, 0], field[0, 0, 1], atol=1e-2)
+
+
+def test_blur_halves_the_resolution_and_keeps_the_mean(images):
+    transform = draw_transform(replace(NOTHING, blur=1), streams(4))
+    conditions = torch.randn(4, 1, 3, 12, 12, generator=seeded())
+    blurred = jitter_conditions(conditions, transform)
+    assert blurred.mean((-1, -2)) == pytest.approx(conditions.mean((-1, -2)), abs=0.1)
+    assert blurred.std() < 0.7 * conditions.std()
 
 
 def test_noise_has_the_level_asked_for():

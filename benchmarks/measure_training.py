@@ -1,0 +1,186 @@
+"""What the training loop costs: slices per second of both scripts beside the bare net, the input alone, two processes.
+
+    python benchmarks/measure_training.py --slices SLICES_WITH_RESIDUALS --output benchmarks/results/training.json
+
+SLICES_WITH_RESIDUALS is what `training/cache_residuals.py` wrote for `recoseg_small`. "Bare" is forward, loss and
+backward of the same net on one batch that is already in memory, in the same process, before and after the script's own
+steps. Two processes run as Accelerate launches them, one thread each, against one process with two threads.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from recoseg_hf.files import shipped_folder, write_json
+from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.randomness import SampleRandomness
+from recoseg_hf.learning.segmentation import SourceMix, segmentation_step_loss
+from recoseg_hf.learning.slice_batches import training_loader
+from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.learning.synthesis import synthesis_loss
+from recoseg_hf.learning.training_loop import TrainingRun
+from recoseg_hf.process import tune_process
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = ("train_synthesizer", "train_segmenter")
+WARM_UP = 2
+
+
+def script(name: str):
+    """One of the training scripts as a module."""
+    found = importlib.util.spec_from_file_location(name, ROOT / "training" / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def options_of(name: str, slices: str, output: str, steps: int, batch: int):
+    """A run of a few steps with the embedded default's settings, validated once on next to nothing."""
+    module = script(name)
+    kind = getattr(module, {"train_synthesizer": "SynthesizerOptions", "train_segmenter": "SegmenterOptions"}[name])
+    extra = {"allow_other_synthesizer": True} if name == "train_segmenter" else {}
+    return module, kind(
+        pretrained_model_name_or_path=str(shipped_folder("pipelines") / "recoseg_small"), train_data_dir=slices,
+        output_dir=output, max_train_steps=steps, train_batch_size=batch, mixed_precision="bf16", report_to="none",
+        validation_steps=steps, validation_every=60, checkpointing_steps=steps, **extra,
+    )  # fmt: skip
+
+
+def time_script(name: str, slices: str, steps: int, batch: int) -> list[float]:
+    """Seconds from update to update of the script's own loop, loading and logging included."""
+    ends: list[float] = []
+    update = TrainingRun.update
+
+    def timed(run: TrainingRun) -> float:
+        loss = update(run)
+        ends.append(time.perf_counter())
+        return loss
+
+    TrainingRun.update = timed
+    try:
+        with tempfile.TemporaryDirectory() as output:
+            module, options = options_of(name, slices, output, steps, batch)
+            module.main(options)
+    finally:
+        TrainingRun.update = update
+    return [later - earlier for earlier, later in zip(ends[WARM_UP:], ends[WARM_UP + 1 :], strict=False)]
+
+
+class Bare:
+    """The net on a batch that is in memory."""
+
+    def __init__(self, name: str, slices: str, batch: int):
+        module, options = options_of(name, slices, "unused", 1, batch)
+        self.pipeline = load_or_build(options.pretrained_model_name_or_path, 0)
+        self.net = getattr(self.pipeline, name.removeprefix("train_")).to(memory_format=torch.channels_last).train()
+        self.name, self.size = name, batch
+        self.data = module.open_data(options, self.pipeline)
+        self.batch = next(iter(self.loader(0, 1)))
+
+    def loader(self, start: int, stop: int):
+        """The script's own."""
+        return training_loader(self.data.train, self.size, 0, start, stop, rank=0, world_size=1, workers=0)
+
+    def loss(self, randomness: SampleRandomness, augmentation: AugmentationSettings | None) -> torch.Tensor:
+        """The script's own."""
+        if self.name == "train_synthesizer":
+            return synthesis_loss(self.net, self.pipeline, self.batch, randomness, augmentation, "weighted")
+        return segmentation_step_loss(self.net, self.pipeline, self.batch, randomness, augmentation, SourceMix())
+
+    def time_net(self, count: int) -> list[float]:
+        """Seconds of forward, loss and backward, without augmentation."""
+        found = []
+        for number in range(count + WARM_UP):
+            randomness = SampleRandomness.of_samples(0, number * self.size, self.size)
+            start = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16):
+                self.loss(randomness, None).backward()
+            found.append(time.perf_counter() - start)
+            self.net.zero_grad()
+        return found[WARM_UP:]
+
+    def time_input(self, count: int) -> list[float]:
+        """Seconds of loading a batch."""
+        batches, found = iter(self.loader(0, count + WARM_UP)), []
+        for _ in range(count + WARM_UP):
+            start = time.perf_counter()
+            next(batches)
+            found.append(time.perf_counter() - start)
+        return found[WARM_UP:]
+
+
+def measure(name: str, slices: str, steps: int, batch: int) -> dict:
+    """One script in this process, the bare net before and after it."""
+    bare = Bare(name, slices, batch)
+    net = bare.time_net(steps // 2)
+    loop = time_script(name, slices, steps + WARM_UP, batch)
+    net += bare.time_net(steps // 2)
+    loading = bare.time_input(steps)
+    seconds = {"bare": statistics.median(net), "loop": statistics.median(loop), "input": statistics.median(loading)}
+    return {
+        "slices_per_second": {what: batch / value for what, value in seconds.items()},
+        "loop_over_bare": seconds["loop"] / seconds["bare"],
+        "input_speed_over_net": seconds["bare"] / seconds["input"],
+        "steps": steps,
+        "batch": batch,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def measure_processes(name: str, slices: str, steps: int, batch: int, processes: int, threads: int) -> float:
+    """Slices per second of all processes together."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": str(threads)}
+    launcher = [
+        sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no",
+        "--dynamo_backend", "no", "--num_processes", str(processes),
+        *(["--multi_gpu", "--main_process_port", port] if processes > 1 else ["--cpu"]),
+    ]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "steps.json"
+        worker = [__file__, "--slices", slices, "--worker", name, "--steps", str(steps), "--batch", str(batch)]
+        subprocess.run([*launcher, *worker, "--output", str(output)], env=environment, check=True)
+        return batch * processes / statistics.median(json.loads(output.read_text()))
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slices", required=True)
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--batch", type=int, default=16, help="slices per step and process")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--worker", choices=SCRIPTS, help="time one script and write its steps (for own use)")
+    options = parser.parse_args()
+    tune_process()
+    arguments = (options.slices, options.steps, options.batch)
+    if options.worker:
+        seconds = time_script(options.worker, *arguments)
+        if os.environ.get("RANK", "0") == "0":
+            write_json(options.output, seconds)
+        return
+    result = {}
+    for name in SCRIPTS:
+        result[name] = measure(name, *arguments)
+        one = measure_processes(name, *arguments, processes=1, threads=2)
+        two = measure_processes(name, *arguments, processes=2, threads=1)
+        result[name]["processes"] = {"one with 2 threads": one, "two with 1 thread": two, "two over one": two / one}
+    write_json(options.output, result)
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
