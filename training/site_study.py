@@ -1,0 +1,351 @@
+"""Fine-tune on few subjects of a new site, again and again, and measure what it brings there and costs at home.
+
+    python training/site_study.py training/configs/recoseg_small_segmenter.yaml \
+        --pretrained_model_name_or_path runs/synthesizer_cbica --train_data_dir DATA --output_dir runs/site_study \
+        --sites BRATS/splits.json --source CBICA --target TCIA --max_train_steps 1200 --finetune_steps 100
+
+DATA are slices of both sites with residuals (`training/cache_residuals.py`). The segmenter is trained on the source's
+train subjects, or is that of `--pretrained`; then it is adapted to 1, 2 and 4 of the target's train subjects in
+rotation, and tested on the target's other train subjects and on the source's validation subjects. Every other option
+is one of train_segmenter.py and goes to each run. Nothing is chosen by a subject that is tested: a run ends with its
+last step, and thresholds come from those it was trained on. The same command again goes on where it was interrupted;
+`--dry_run` says how long it would take. The result is `site_study.json`, which names no subject, a table in
+`site_study.md` and `site_study.png`.
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from train_segmenter import SegmenterOptions, open_data
+
+from recoseg_hf.errors import InputError, RecosegError
+from recoseg_hf.evaluation.anonymity import check_anonymous
+from recoseg_hf.evaluation.site_figure import draw_site_study, require_matplotlib
+from recoseg_hf.evaluation.site_points import points_without_training
+from recoseg_hf.evaluation.site_study import VARIANTS, study_table, summarise_study
+from recoseg_hf.evaluation.thresholds import THRESHOLDS
+from recoseg_hf.files import atomic_write, write_json
+from recoseg_hf.inference.report import weights_sha256
+from recoseg_hf.learning.apart import UnfinishedRunError, is_trained, train_apart
+from recoseg_hf.learning.batch_speed import seconds_per_batch
+from recoseg_hf.learning.freezing import FREEZABLE
+from recoseg_hf.learning.options import parse_options
+from recoseg_hf.learning.rotations import rotations
+from recoseg_hf.learning.run_record import RECORD, made_with, subjects_seen
+from recoseg_hf.learning.segmentation import cached_columns, subject_dice
+from recoseg_hf.learning.site_split import SiteSplit, read_sites
+from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
+from recoseg_hf.learning.slices import SliceSettings, read_manifest
+from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.learning.subjects import subject_hash
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.process import tune_process
+
+Train = Callable[[SegmenterOptions], None]
+RESULT, POINT, BEFORE = "site_study.json", "point.json", "before.json"
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """One fine-tuning: what is frozen, and the numbers of those it is done on."""
+
+    freeze: str
+    size: int
+    rotation: int
+    group: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{VARIANTS[self.freeze]}, on {self.size}, rotation {self.rotation}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What every part needs: the study's options, those of every run, the model to start from, sites and slices."""
+
+    own: argparse.Namespace
+    common: SegmenterOptions
+    start: ReCoSegPipeline
+    sites: SiteSplit
+    slices: SliceDataset
+    residuals: str
+
+    def groups(self) -> dict[int, list[list[str]]]:
+        """Numbers of the target subjects to adapt to in turn, by size."""
+        numbers = list(numbered(self.sites.target))
+        return {size: rotations(numbers, size, self.own.rotations, self.common.seed) for size in self.own.sizes}
+
+    def adaptations(self) -> list[Adaptation]:
+        """Every fine-tuning."""
+        return [
+            Adaptation(freeze, size, place, tuple(group))
+            for size, groups in self.groups().items()
+            for place, group in enumerate(groups)
+            for freeze in self.own.frozen
+        ]
+
+
+def numbered(subjects: Sequence[str]) -> dict[str, str]:
+    """Subjects by their place, which is all that a result tells of them."""
+    return {str(place): subject for place, subject in enumerate(subjects)}
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
+    """The study's own options, and those of train_segmenter.py."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--output_dir", type=Path, required=True, help="of the runs, the JSON, table and picture")
+    parser.add_argument("--sites", type=Path, required=True, help="JSON with train, validation and sites")
+    parser.add_argument("--source", required=True, help="the site that the model comes from")
+    parser.add_argument("--target", required=True, help="the new site")
+    parser.add_argument("--pretrained", default="", help="a pipeline already trained on the source's train subjects")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4], help="target subjects to fine-tune on")
+    parser.add_argument("--rotations", type=int, default=0, help="at most so many of each size; 0 is all")
+    parser.add_argument("--frozen", nargs="+", default=["none", "encoder"], choices=FREEZABLE, help="variants")
+    parser.add_argument("--finetune_steps", type=int, default=100, help="optimiser steps of each fine-tuning")
+    parser.add_argument("--finetune_learning_rate", type=float, default=3e-4, help="its peak")
+    parser.add_argument("--measure_every", type=int, default=1, help="measure on each n-th slice")
+    parser.add_argument("--allow_seen", action="store_true", help="go on where tested subjects were trained on")
+    parser.add_argument("--keep_models", action="store_true", help="keep every fine-tuned model and its checkpoints")
+    parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
+    return parser.parse_known_args(arguments)
+
+
+def plan_study(own: argparse.Namespace, rest: Sequence[str]) -> Study:
+    """Read options, sites and slices.
+
+    Raises:
+        InputError: they cannot be used, or a tested subject was trained on.
+    """
+    given = ["--pretrained_model_name_or_path", own.pretrained] if own.pretrained else []
+    common = parse_options(SegmenterOptions, [*rest, *given, "--output_dir", str(own.output_dir)])
+    sites = read_sites(own.sites, own.source, own.target)
+    model, data = common.pretrained_model_name_or_path, common.train_data_dir
+    start = load_or_build(model, common.seed)
+    columns = cached_columns(start.channels, common.sources())
+    tables = open_slices(data, common.output_dir, SliceSettings.of_pipeline(start.config), columns)
+    everyone = [*sites.source_train, *sites.source_test, *sites.target]
+    if missing := set(everyone) - {subject for table in tables.values() for subject in table["subject"][:]}:
+        raise InputError(data, f"no slices of {len(missing)} subjects", "both sites", "Prepare them too.")
+    residuals = read_manifest(data).get("residuals", {}) if columns else {}
+    if not own.allow_seen:
+        sites.check_unseen(subjects_seen(model) or (), model)
+        sites.check_unseen(list(map(subject_hash, residuals.get("seen", ()))), f"synthesizer of {data}")
+    slices = SliceDataset(_joined(tables), start.config.context_slices, own.measure_every, everyone)
+    return Study(own, common, start, sites, slices, residuals.get("protocol", "none"))
+
+
+def _joined(tables: Mapping[str, Any]) -> Any:
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets(list(tables.values()))
+
+
+def run_options(study: Study, name: str, train: Sequence[str], **changes: Any) -> SegmenterOptions:
+    """Options of one run: nothing is chosen by its validation, which comes once, at the end."""
+    folder = study.own.output_dir / "runs" / name
+    split = folder / "split.json"
+    write_json(split, {"train": sorted(train), "validation": study.sites.source_test[:1]})
+    options = replace(study.common, output_dir=str(folder), split=str(split), **changes)
+    steps = options.max_train_steps
+    return replace(options, validation_steps=steps, early_stopping_patience=0, resume_from_checkpoint="latest")
+
+
+def finetuning_options(study: Study, run: Adaptation, pretrained: Path) -> SegmenterOptions:
+    """Options of one fine-tuning."""
+    steps = study.own.finetune_steps
+    return run_options(
+        study,
+        f"{run.freeze}_{run.size}_{run.rotation}",
+        [numbered(study.sites.target)[number] for number in run.group],
+        pretrained_model_name_or_path=str(pretrained),
+        freeze=run.freeze,
+        max_train_steps=steps,
+        learning_rate=study.own.finetune_learning_rate,
+        lr_warmup_steps=min(study.common.lr_warmup_steps, steps // 10 + 1),
+        checkpointing_steps=steps,
+    )
+
+
+def finish(study: Study, options: SegmenterOptions, train: Train) -> Path:
+    """Do a run, go on with it, or find it done."""
+    # All pipelines of a study have one synthesizer and one set of settings, which is what decides on the data.
+    if not is_trained(options, open_data(options, study.start)):
+        train(options)
+    return Path(options.output_dir)
+
+
+def measure(
+    study: Study, pipeline: ReCoSegPipeline, subjects: Mapping[str, str], thresholds: Sequence[float] = THRESHOLDS
+) -> dict[str, dict[str, list[float | None]]]:
+    """Dice of subjects on the nets' grid, by region and number, at each threshold."""
+    source, device = study.common.sources().shown[0], pipeline._execution_device.type
+    with torch.autocast(device, torch.bfloat16, enabled=study.common.mixed_precision == "bf16"):
+        part = study.slices.part(subjects.values())
+        found = subject_dice(pipeline, part, study.common.train_batch_size, source, thresholds)
+    return {
+        region: {number: found[subject][region] for number, subject in subjects.items()}
+        for region in pipeline.region_names
+    }
+
+
+def load(folder: Path) -> ReCoSegPipeline:
+    """A trained pipeline where it runs fastest."""
+    return ReCoSegPipeline.from_pretrained(folder).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def measure_before(study: Study, pretrained: Path) -> dict[str, Any]:
+    """Everybody at all thresholds, by the model before."""
+    pipeline, sites = load(pretrained), study.sites
+    groups = {"trained": sites.source_train, "source": sites.source_test, "target": sites.target}
+    return {name: measure(study, pipeline, numbered(subjects)) for name, subjects in groups.items()}
+
+
+def measure_after(study: Study, run: Adaptation, folder: Path, threshold: float) -> dict[str, Any]:
+    """The target's other subjects and the source's, by a fine-tuned model at the threshold of the model before."""
+    pipeline, sites = load(folder), study.sites
+    others = {number: subject for number, subject in numbered(sites.target).items() if number not in run.group}
+    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    point = {"variant": run.freeze, "size": run.size, "rotation": run.rotation, "group": list(run.group)}
+    point |= {"mask_threshold": threshold, "steps": record["steps"], "seconds": record["seconds"]}
+    for name, subjects in {"source": numbered(sites.source_test), "target": others}.items():
+        found = measure(study, pipeline, subjects, [threshold])
+        point[name] = {region: {number: dice[0] for number, dice in of.items()} for region, of in found.items()}
+    return point
+
+
+def kept(file: Path, how: Mapping[str, Any], compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a file holds; computed if it is not there.
+
+    Raises:
+        InputError: it holds what was measured otherwise.
+    """
+    if not file.is_file():
+        write_json(file, compute() | {"how": how})
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if found.pop("how") != how:
+        remedy = "Name another --output_dir, or remove the file."
+        raise InputError(file, "measured with another model or other settings", "those of this study", remedy)
+    return found
+
+
+def remove_weights(folder: Path) -> None:
+    """Leave of a measured run its record, its numbers and its log."""
+    for part in (*folder.glob("checkpoint-*"), *(folder / name for name in ("synthesizer", "segmenter", "scheduler"))):
+        shutil.rmtree(part, ignore_errors=True)
+    for file in (*folder.glob("*.safetensors"), folder / "model_index.json"):
+        file.unlink(missing_ok=True)
+
+
+def carry_out(study: Study, train: Train) -> tuple[Path, list[dict[str, Any]]]:
+    """Train and measure what has not been; returns the folder of the model before, and the points."""
+    own, pretrained = study.own, Path(study.own.pretrained)
+    if not own.pretrained:
+        pretrained = finish(study, run_options(study, "pretraining", study.sites.source_train), train)
+    how = {
+        "pretrained_sha256": weights_sha256(ReCoSegPipeline.from_pretrained(pretrained)),
+        "measure_every": own.measure_every,
+        "precision": study.common.mixed_precision,
+    }
+    before = kept(own.output_dir / BEFORE, how, partial(measure_before, study, pretrained))
+    points = points_without_training(**before, groups=study.groups())
+    threshold, runs, began = points[0]["mask_threshold"], study.adaptations(), time.monotonic()
+    for done, run in enumerate(runs, start=1):
+        folder = finish(study, finetuning_options(study, run, pretrained), train)
+        compute = partial(measure_after, study, run, folder, threshold)
+        points.append(kept(folder / POINT, how | {"threshold": threshold}, compute))
+        if not own.keep_models:
+            remove_weights(folder)
+        left = (time.monotonic() - began) / done * (len(runs) - done)
+        print(f"[{done}/{len(runs)}] {run}: {shown_change(points)}; about {left / 60:.0f} min left", flush=True)
+    return pretrained, points
+
+
+def shown_change(points: Sequence[Mapping[str, Any]]) -> str:
+    """What the last run changed, for who waits."""
+    rows = [row for row in summarise_study([points[0], points[-1]]) if row["region"] == "wt"]
+    changes = ((row["site"], row["difference"]) for row in rows)
+    return ", ".join(f"{site} Dice {found['value'] or 0:+.3f} (n = {found['n']})" for site, found in changes)
+
+
+def estimate(study: Study) -> str:
+    """How long the whole study would take, told from two batches of noise."""
+    own, common, sites, config = study.own, study.common, study.sites, study.start.config
+    side, precise = config.image_size // config.pixel_unshuffle, common.mixed_precision != "bf16"
+    step, forward = seconds_per_batch(study.start.segmenter, common.train_batch_size, side, not precise)
+    runs = study.adaptations()
+    steps = len(runs) * own.finetune_steps + (0 if own.pretrained else common.max_train_steps)
+    subjects = len(study.slices.chosen_subjects())
+    measured = subjects + sum(len(sites.target) - run.size + len(sites.source_test) for run in runs)
+    batches = measured * len(study.slices) / subjects / common.train_batch_size
+    minutes = steps * common.gradient_accumulation_steps * step / 60, batches * forward / 60
+    return (
+        f"{own.source}: {len(sites.source_train)} to train on, {len(sites.source_test)} tested; {own.target}: "
+        f"{len(sites.target)} in rotation. {len(runs)} fine-tunings, {steps} steps in all: about {minutes[0]:.0f} min "
+        f"of training and {minutes[1]:.0f} min of measuring, beside the start of each run."
+    )
+
+
+def write_result(study: Study, pretrained: Path, points: Sequence[Mapping[str, Any]]) -> None:
+    """JSON, table and picture, without a subject's name or a path."""
+    own, common, groups, config = study.own, study.common, asdict(study.sites), study.start.config
+    record = pretrained / RECORD
+    measured = {
+        "every": own.measure_every,
+        "image_size": config.image_size,
+        "field_of_view": config.field_of_view,
+        "residual": common.sources().shown[0],
+        "residuals_drawn": study.residuals,
+        "seen_allowed": own.allow_seen,
+    }
+    result = {
+        "target": own.target,
+        "source": own.source,
+        "subjects": {name: len(subjects) for name, subjects in groups.items()},
+        "pretraining_steps": json.loads(record.read_text(encoding="utf-8"))["steps"] if record.is_file() else None,
+        "pretraining_options": None if own.pretrained else made_with(common, "", 1)["options"],
+        "finetuning": {"steps": own.finetune_steps, "learning_rate": own.finetune_learning_rate},
+        "measured": measured,
+        "points": list(points),
+        "summary": summarise_study(points),
+    }
+    check_anonymous(result, [subject for subjects in groups.values() for subject in subjects])
+    folder = own.output_dir
+    write_json(folder / RESULT, result)
+    with atomic_write(folder / "site_study.md") as path:
+        path.write_text(study_table(result), encoding="utf-8")
+    draw_site_study(result, folder / "site_study.png")
+
+
+def main(arguments: Sequence[str] | None = None, train: Train | None = None) -> None:
+    """The whole study; `train` does a run, by default in a process of its own."""
+    own, rest = parse_arguments(arguments)
+    require_matplotlib()
+    tune_process()
+    study = plan_study(own, rest)
+    print(estimate(study), flush=True)
+    if study.common.dry_run:
+        return
+    script, launcher = Path(__file__).with_name("train_segmenter.py"), shlex.split(own.launch)
+    write_result(study, *carry_out(study, train or (lambda options: train_apart(script, options, launcher))))
+    print((own.output_dir / "site_study.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UnfinishedRunError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except RecosegError as error:
+        sys.exit(f"Error: {error}")
