@@ -1,9 +1,9 @@
 """Mean teacher: what the average of a run is sure of teaches the run on slices without labels.
 
 The teacher is the moving average of the student's weights (Tarvainen & Valpola 2017, arXiv 1703.01780). It sees a
-slice as it is, the student sees it with another contrast, and where the teacher is sure the student has to agree (as
-in FixMatch, Sohn et al. 2020, arXiv 2001.07685, and UniMatch, Yang et al. 2023, arXiv 2208.09910). Both see the slice
-under one spatial transform, so that their pixels correspond.
+slice as it is, the student sees it as another scanner might show it, and where the teacher is sure the student has to
+agree (as in FixMatch, Sohn et al. 2020, arXiv 2001.07685, and UniMatch, Yang et al. 2023, arXiv 2208.09910). Both see
+the slice under one spatial transform, so that their pixels correspond.
 """
 
 import math
@@ -129,8 +129,18 @@ def consistency_step_loss(
 
 
 def stronger(augmentation: AugmentationSettings) -> AugmentationSettings:
-    """The same movements, and contrast, brightness and noise beyond what slices with labels get."""
-    return replace(augmentation, intensity=0.8, contrast=0.5, brightness=0.8, noise=0.5, noise_level=0.3)
+    """The same movements, and changes of intensity beyond what slices with labels get."""
+    return replace(
+        augmentation,
+        intensity=0.8,
+        contrast=0.5,
+        brightness=0.8,
+        field=0.6,
+        field_level=0.5,
+        blur=0.3,
+        noise=0.5,
+        noise_level=0.3,
+    )
 
 
 class MeanTeacher:

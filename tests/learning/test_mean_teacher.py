@@ -218,7 +218,7 @@ class TestStep:
 
     def test_the_student_sees_more_change_than_with_labels(self):
         usual, strong = AugmentationSettings(), stronger(AugmentationSettings())
-        names = ("intensity", "contrast", "brightness", "noise", "noise_level")
+        names = ("intensity", "contrast", "brightness", "field", "field_level", "blur", "noise", "noise_level")
         assert all(getattr(strong, name) > getattr(usual, name) for name in names)
         assert (strong.flip, strong.rotation, strong.scaling) == (usual.flip, usual.rotation, usual.scaling)
 
