@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from recoseg_hf.errors import CheckpointError
-from recoseg_hf.files import atomic_write, write_json
+from recoseg_hf.files import atomic_write, sync, write_json
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.learning.slices import MANIFEST
 from recoseg_hf.pipeline.denoising import slice_generators
@@ -70,10 +70,12 @@ def write_cache(
     with quiet_datasets():
         for name, table in tables.items():
             table = table.select_columns(list(slice_features(1)))
-            draws = _draw_table(partial / name, table, pipeline_of, settings, progress)
+            draws = _draw_table(partial / "drawn" / name, table, pipeline_of, settings, progress)
             _join(table, draws).save_to_disk(str(partial / "data" / name))
     write_json(partial / "data" / "dataset_dict.json", {"splits": list(tables)})
     write_json(partial / "data" / MANIFEST, manifest)
+    for file in (partial / "data").rglob("*"):
+        sync(file)
     if output_dir.exists():
         output_dir.rmdir()
     (partial / "data").rename(output_dir)
