@@ -141,9 +141,7 @@ class TestOpenSlices:
         manifest = read_manifest(other)
         manifest["subjects"]["train"] = ["sub-01", "sub-07", "sub-08"]
         (other / "recoseg_manifest.json").write_text(json.dumps(manifest))
-        message = (
-            r"train: 1 subjects that recoseg_manifest\.json does not name, and 2 too few; expected the data set"
-        )
+        message = r"train: 1 subjects that recoseg_manifest\.json does not name, and 2 too few; expected the data set"
         with pytest.raises(InputError, match=message):
             open_slices(other, tmp_path, SETTINGS)
 
