@@ -77,7 +77,7 @@ class Study:
     start: ReCoSegPipeline
     sites: SiteSplit
     slices: SliceDataset
-    residuals: str
+    tested_drawn_by_trained: int
 
     def groups(self) -> dict[int, list[list[str]]]:
         """Numbers of the target subjects to adapt to in turn, by size."""
@@ -137,12 +137,12 @@ def plan_study(own: argparse.Namespace, rest: Sequence[str]) -> Study:
     everyone = [*sites.source_train, *sites.source_test, *sites.target]
     if missing := set(everyone) - {subject for table in tables.values() for subject in table["subject"][:]}:
         raise InputError(data, f"no slices of {len(missing)} subjects", "both sites", "Prepare them too.")
-    residuals = read_manifest(data).get("residuals", {}) if columns else {}
+    seen = read_manifest(data)["residuals"]["seen"] if columns else []
     if not own.allow_seen:
         sites.check_unseen(subjects_seen(model) or (), model)
-        sites.check_unseen(list(map(subject_hash, residuals.get("seen", ()))), f"synthesizer of {data}")
+        sites.check_unseen(list(map(subject_hash, seen)), f"synthesizer of {data}")
     slices = SliceDataset(_joined(tables), start.config.context_slices, own.measure_every, everyone)
-    return Study(own, common, start, sites, slices, residuals.get("protocol", "none"))
+    return Study(own, common, start, sites, slices, len({*sites.target, *sites.source_test} & set(seen)))
 
 
 def _joined(tables: Mapping[str, Any]) -> Any:
@@ -304,8 +304,8 @@ def write_result(study: Study, pretrained: Path, points: Sequence[Mapping[str, A
         "every": own.measure_every,
         "image_size": config.image_size,
         "field_of_view": config.field_of_view,
-        "residual": common.sources().shown[0],
-        "residuals_drawn": study.residuals,
+        "residual": common.sources().shown[0] if "residual" in study.start.channels else None,
+        "tested_drawn_by_trained": study.tested_drawn_by_trained,
         "seen_allowed": own.allow_seen,
     }
     result = {

@@ -93,11 +93,11 @@ def study_caption(result: Mapping[str, Any]) -> str:
     Args:
         result: `target` and `source` (names of the sites), `subjects` (how many: `source_train`, `source_test` and
             `target`), `pretraining_steps`, `finetuning` (`steps`), `measured` (`every`, `image_size`, `field_of_view`,
-            `residual`, `residuals_drawn`, `seen_allowed`) and `points`.
+            `residual` or None, `tested_drawn_by_trained`: for how many tested subjects it is known that their residual's
+            synthesizer was trained on them, `seen_allowed`) and `points`.
     """
     source, target, n, how = result["source"], result["target"], result["subjects"], result["measured"]
     steps, size = result["pretraining_steps"], how["image_size"]
-    drawn = how["residuals_drawn"].replace("_", " ")
     sentences = [
         f"Before: trained on {n['source_train']} {source} subjects" + (f", {steps} steps." if steps else "."),
         f"After: {result['finetuning']['steps']} steps more on some of {n['target']} {target} subjects;",
@@ -109,10 +109,18 @@ def study_caption(result: Mapping[str, Any]) -> str:
         f"which is best for the {source} subjects trained on, unless recalibrated.",
         f"Dice on the nets' grid ({size} x {size} pixels of {how['field_of_view'] / size:g} mm),",
         "all slices with brain;" if how["every"] == 1 else f"one in {how['every']} slices with brain;",
-        f"residual: {how['residual']}, drawn {drawn}. Nothing was chosen by a subject tested.",
+        *_residual(how),
+        "Nothing was chosen by a subject tested.",
     ]
     warning = ["TESTED SUBJECTS MAY HAVE BEEN TRAINED ON."] if how["seen_allowed"] else []
     return " ".join(sentences + warning)
+
+
+def _residual(how: Mapping[str, Any]) -> list[str]:
+    if how["residual"] is None:
+        return ["no residual."]
+    drawn = how["tested_drawn_by_trained"]
+    return [f"residual: {how['residual']}, of a synthesizer known to be trained on {drawn or 'none'} of those tested."]
 
 
 def study_table(result: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def result(points) -> dict:
         "subjects": {"source_train": 15, "source_test": 4, "target": 6},
         "pretraining_steps": 1200,
         "finetuning": {"steps": 100, "learning_rate": 3e-4},
-        "measured": measured | {"residuals_drawn": "out_of_fold"},
+        "measured": measured | {"tested_drawn_by_trained": 0},
         "points": points,
         "summary": summarise_study(points),
     }
@@ -97,11 +97,15 @@ class TestTable:
         assert caption.startswith(
             "Before: trained on 15 CBICA subjects, 1200 steps. After: 100 steps more on some of 6"
         )
-        assert "(120 x 120 pixels of 1.6 mm), all slices with brain; residual: measured, drawn out of fold." in caption
+        assert "(120 x 120 pixels of 1.6 mm), all slices with brain; residual: measured, of a" in caption
+        assert "of a synthesizer known to be trained on none of those tested. Nothing was chosen by" in caption
         assert "TRAINED ON" not in caption
-        result["measured"] |= {"seen_allowed": True, "every": 3}
+        result["measured"] |= {"seen_allowed": True, "every": 3, "tested_drawn_by_trained": 2}
+        assert "known to be trained on 2 of those tested" in study_caption(result)
         assert study_caption(result).endswith("TESTED SUBJECTS MAY HAVE BEEN TRAINED ON.")
         assert "one in 3 slices with brain" in study_caption(result)
+        result["measured"]["residual"] = None
+        assert "slices with brain; no residual. Nothing was chosen" in study_caption(result)
 
 
 def curve(best: float) -> list[float]:

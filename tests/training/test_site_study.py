@@ -94,6 +94,7 @@ class TestResult:
             assert {*point["group"], *point["target"]["wt"]} == {"0", "1", "2"}
             assert list(point["source"]["wt"]) == ["0"]
         assert result["points"][3]["steps"] == 1
+        assert result["measured"]["residual"] is None
         assert result["points"][3]["mask_threshold"] == result["points"][0]["mask_threshold"]
 
     def test_summary_counts_subjects_and_rotations(self, result):
