@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 TRAINING_RECORD = "training.json"
+TRAINING_RECORD_OF_RUN = "training_record.json"
 
 
 def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
@@ -33,6 +34,46 @@ def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
         values = json.loads(config.read_text(encoding="utf-8"))
         if values.pop("_name_or_path", None) is not None:  # diffusers notes where it was loaded from: a local path
             write_json(config, values)
+
+
+def published_files(folder: str | Path) -> list[Path]:
+    """Return what of a run's folder is the model, and may be published: no checkpoint, log, optimiser or slices."""
+    folder = Path(folder)
+    patterns = ("model_index.json", TRAINING_RECORD_OF_RUN, CARD, "LICENSE.md", "*.py")
+    parts = ("synthesizer", "segmenter", "scheduler")
+    found = [file for pattern in patterns for file in folder.glob(pattern)]
+    found += [file for part in parts for kind in ("*.json", "*.safetensors") for file in (folder / part).glob(kind)]
+    return sorted(file for file in found if file.is_file())
+
+
+def push_model(folder: str | Path, hub_id: str, private: bool = True) -> str:
+    """Upload a trained pipeline to the Hub, in one commit.
+
+    Args:
+        folder: that a training script or `save_pretrained` wrote.
+        hub_id: organisation/name; made where there is none.
+        private: for a repository that is made.
+
+    Returns:
+        The commit's address.
+
+    Raises:
+        InputError: the Hub cannot be reached or refuses; the model stays in its folder.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    folder, api = Path(folder), HfApi()
+    operations = [CommitOperationAdd(file.relative_to(folder).as_posix(), file) for file in published_files(folder)]
+    try:
+        api.create_repo(hub_id, private=private, exist_ok=True)
+        return str(api.create_commit(hub_id, operations, commit_message="Upload a trained pipeline").commit_url)
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        remedy = f"The model stays in {folder}: check name, network and `hf auth login`, and push it again."
+        raise InputError(
+            hub_id, f"the upload failed ({reason})", "a repository of yours on the Hub", remedy
+        ) from error
 
 
 def render_card(folder: str | Path, results: str | Path, template: str = "recoseg_small.md.jinja") -> Path:

@@ -91,7 +91,7 @@ def _run_rank(name: str, arguments: list[str], rank: int, processes: int, port: 
     options = next(
         value for key, value in vars(module).items() if key.endswith("Options") and value.__module__ == name
     )
-    from recoseg_hf.learning.start import run_script
+    from recoseg_hf.cli.scripts import run_script
 
     with contextlib.suppress(BrokenPipeError):
         run_script(module.main, options)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.hub import render_card, save_half
+from recoseg_hf.hub import published_files, push_model, render_card, save_half
 from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
 
 
@@ -49,3 +49,28 @@ def test_default_loads_without_an_argument_and_is_a_diffusion_model_over_all_tim
     assert pipeline.scheduler.config.num_train_timesteps == 1000
     assert pipeline.scheduler.config.rescale_betas_zero_snr
     assert 1 <= pipeline.config.num_inference_steps <= 10
+
+
+def test_of_a_runs_folder_the_model_alone_is_published(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path)
+    for name in ("checkpoint-3/net.safetensors", "logs/events", "slices/train/data.arrow", "segmenter/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for name in ("best_ema.safetensors", "log.jsonl", "training_record.json", "README.md"):
+        (tmp_path / name).write_text("")
+    found = {file.relative_to(tmp_path).as_posix() for file in published_files(tmp_path)}
+    assert found == {
+        "README.md", "model_index.json", "training_record.json", "scheduler/scheduler_config.json",
+        "segmenter/config.json", "segmenter/diffusion_pytorch_model.safetensors",
+        "synthesizer/config.json", "synthesizer/diffusion_pytorch_model.safetensors",
+    }  # fmt: skip
+
+
+def test_an_upload_that_fails_leaves_the_model_and_says_what_to_do(tiny_pipeline, tmp_path, monkeypatch):
+    tiny_pipeline.save_pretrained(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        InputError, match=r"^site/model: the upload failed \(.*The model stays in .* and push it again"
+    ):
+        push_model(tmp_path, "site/model")
+    assert (tmp_path / "model_index.json").is_file()

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
+from recoseg_hf.cli.scripts import run_script
 from recoseg_hf.errors import InputError
 from recoseg_hf.inference.loading import load_pipeline
 from recoseg_hf.learning.options import option
@@ -23,7 +24,6 @@ from recoseg_hf.learning.residual_origin import describe_residuals, synthesizer_
 from recoseg_hf.learning.residual_plan import plan_draws, read_record
 from recoseg_hf.learning.slice_batches import check_settings, open_slices
 from recoseg_hf.learning.slices import SliceSettings, read_manifest
-from recoseg_hf.learning.start import run_script
 from recoseg_hf.learning.training_data import read_choice
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process

@@ -9,6 +9,8 @@ result is a pipeline folder with the trained segmenter.
 
 from dataclasses import dataclass
 
+from recoseg_hf.cli.scripts import run_script
+from recoseg_hf.hub import push_model
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.mean_teacher import ConsistencySettings, MeanTeacher
 from recoseg_hf.learning.options import TrainingOptions, option
@@ -21,7 +23,7 @@ from recoseg_hf.learning.segmentation import (
     validate_segmentation,
 )
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.start import load_or_build, run_script
+from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.training_data import TrainingData, open_training_data, split_labelled
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -124,6 +126,8 @@ def main(options: SegmenterOptions) -> None:
     run.finish(pipeline)
     if options.dry_run:
         run.accelerator.print(run.estimate())
+    elif options.push_to_hub and run.accelerator.is_main_process:
+        print(push_model(options.output_dir, options.hub_model_id, options.hub_private_repo))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ synthesizer; the segmenter in it is as it was.
 
 from dataclasses import dataclass
 
+from recoseg_hf.cli.scripts import run_script
+from recoseg_hf.hub import push_model
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.options import TrainingOptions, option
 from recoseg_hf.learning.pictures import synthesis_picture, watched_slices
 from recoseg_hf.learning.slices import SliceSettings
-from recoseg_hf.learning.start import load_or_build, run_script
+from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
 from recoseg_hf.learning.training_data import TrainingData, open_training_data
 from recoseg_hf.learning.training_loop import TrainingRun
@@ -72,6 +74,8 @@ def main(options: SynthesizerOptions) -> None:
     run.finish(pipeline)
     if options.dry_run:
         run.accelerator.print(run.estimate())
+    elif options.push_to_hub and run.accelerator.is_main_process:
+        print(push_model(options.output_dir, options.hub_model_id, options.hub_private_repo))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,9 @@ class TrainingOptions:
     resume_from_checkpoint: str = option("", "`latest` (from the start if there is none) or a checkpoint folder.")
     allow_config_change: bool = option(False, "Resume although options, data or processes differ.")
     dry_run: bool = option(False, "Check the data, do three steps and say what the run would take; nothing is saved.")
+    push_to_hub: bool = option(False, "Upload the model at the end: the pipeline alone, no checkpoint and no log.")
+    hub_model_id: str = option("", "Where to: organisation/name.")
+    hub_private_repo: bool = option(True, "Make the repository private, if it has to be made.")
     report_to: str = option("tensorboard", "tensorboard or none.")
     no_augmentation: bool = option(False, "Train on the slices as they are.")
 
@@ -83,6 +86,8 @@ class TrainingOptions:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; expected one of {', '.join(choices)}.")
+        if self.push_to_hub and "/" not in self.hub_model_id:
+            raise ValueError(f"hub_model_id={self.hub_model_id!r}; --push_to_hub expects organisation/name.")
         if self.num_folds and not (self.num_folds > 1 and 0 <= self.fold < self.num_folds):
             raise ValueError(f"fold={self.fold} of num_folds={self.num_folds}; expected 2 folds or more, from 0.")
 

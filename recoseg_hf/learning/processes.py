@@ -6,7 +6,9 @@ from typing import TypeAlias, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
+from accelerate.utils import DistributedType, broadcast
+
+_SPLIT = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 Item = TypeVar("Item")
 Rows: TypeAlias = list[list[float]]
@@ -35,8 +37,12 @@ def over_processes(accelerator: Accelerator) -> Share:
     return on_this_process if processes == 1 else share
 
 
-def check_processes(known: int) -> None:
-    """Refuse processes that were launched together and do not know of one another.
+def check_processes(known: int, kind: DistributedType = DistributedType.NO) -> None:
+    """Refuse processes that do not know of one another, and ways to share a net that a checkpoint of ours cannot hold.
+
+    Args:
+        known: how many processes Accelerate knows of.
+        kind: how they share the net.
 
     Raises:
         RuntimeError: saying how to launch them.
@@ -46,6 +52,12 @@ def check_processes(known: int) -> None:
         raise RuntimeError(
             f"{launched} processes were launched and each knows of {known}: they would train apart and overwrite one "
             "another. On a CPU set ACCELERATE_USE_CPU=true (see training/README.md)."
+        )
+    if kind in _SPLIT:
+        raise RuntimeError(
+            f"Accelerate is configured for {kind.value}, which splits weights or optimiser over processes; expected "
+            "plain data parallelism: these nets fit on any one device. Launch with --multi_gpu, or run "
+            "`accelerate config` anew."
         )
 
 

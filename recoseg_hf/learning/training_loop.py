@@ -60,7 +60,7 @@ class TrainingRun:
             log_with=None if options.report_to == "none" else options.report_to,
             project_dir=self.folder / "logs",
         )
-        check_processes(self.accelerator.num_processes)
+        check_processes(self.accelerator.num_processes, self.accelerator.distributed_type)
         if options.gradient_checkpointing:
             net.enable_gradient_checkpointing()
         net.to(memory_format=torch.channels_last).train()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
 
 from recoseg_hf.learning.processes import (
     agreed_scores,
@@ -37,3 +38,12 @@ def test_a_process_alone_is_no_stranger(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(RuntimeError, match=r"^3 processes were launched and each knows of 1: they would train apart"):
         check_processes(1)
+
+
+@pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_a_net_in_parts_is_refused(kind, monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(
+        RuntimeError, match=rf"^Accelerate is configured for {kind.value}, .* expected plain data para"
+    ):
+        check_processes(1, kind)

@@ -135,7 +135,7 @@ class TestSynthesizer:
     def test_two_processes_trained_as_one(self, synthesizer):
         state = json.loads((synthesizer / "checkpoint-3" / "state.json").read_text())
         assert state["step"] == 3
-        assert state["progress"]["processes"] == 2
+        assert state["progress"]["made_with"]["processes"] == 2
         assert sorted(path.name for path in synthesizer.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-3"]
 
     def test_the_folder_of_cases_was_prepared_once_and_whole(self, synthesizer, prepared):
