@@ -190,6 +190,6 @@ def _check_subjects(source: Path, part: str, found: set[str], expected: set[str]
 def training_loader(
     dataset: SliceDataset, batch_size: int, seed: int, start: int, stop: int, rank: int, world_size: int, workers: int
 ) -> DataLoader:
-    """One loader for all micro-steps from `start` to `stop`; the order is a function of (seed, step, rank) alone."""
+    """One loader for all micro-steps from `start` to `stop`; the order is a function of seed, step and rank alone."""
     sampler = StepSampler(len(dataset), batch_size, seed, start, stop, rank, world_size)
     return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
