@@ -14,6 +14,7 @@ from recoseg_hf.pipeline.conventions import MODALITIES
 
 FIELD_OF_VIEW = 240.0  # mm along the first axis, as in BraTS
 TEXTURE = 0.04
+OWN_BIAS = 0.25  # of the slow bias that all images of a session share
 
 
 def simulate_case(
@@ -78,11 +79,14 @@ def _scan(generator: np.random.Generator, tissue: dict, site: Site, spacing: flo
     """Signal, texture, slow bias and Rician noise; zero outside the brain, whole numbers inside."""
     brain = tissue["brain"]
     tissue = tissue | {"fluid": np.clip(tissue["fluid"] - tissue["blood"], 0, 1)}
+    # The coil's sensitivity is in every image of a session alike; the rest differs from sequence to sequence.
+    received = smooth_noise(generator, brain.shape, 90 / spacing)
     images = {}
     for name, signals in tissue_signals(site).items():
         clean = sum(tissue[part] * np.float32(signals[part]) for part in TISSUES if part in tissue)
         clean = clean * (1 + TEXTURE * smooth_noise(generator, brain.shape, max(3 / spacing, 1)))
-        clean = clean * np.exp(site.bias * smooth_noise(generator, brain.shape, 90 / spacing))
+        own = OWN_BIAS * smooth_noise(generator, brain.shape, 90 / spacing)
+        clean = clean * np.exp(site.bias * (received + own))
         sigma = site.noise * signals["white_matter"]
         real, imaginary = (sigma * generator.standard_normal(brain.shape, dtype=np.float32) for _ in range(2))
         noisy = np.hypot(clean + real, imaginary) * site.gain
