@@ -26,12 +26,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils.logging import disable_progress_bar
 from train_segmenter import SegmenterOptions, open_data
 
 from recoseg_hf.errors import InputError, RecosegError
 from recoseg_hf.evaluation.anonymity import check_anonymous
 from recoseg_hf.evaluation.site_figure import draw_site_study, require_matplotlib
-from recoseg_hf.evaluation.site_points import points_without_training
+from recoseg_hf.evaluation.site_measurement import REGION_THRESHOLD
+from recoseg_hf.evaluation.site_points import at_threshold, points_without_training
 from recoseg_hf.evaluation.site_study import VARIANTS, study_table, summarise_study
 from recoseg_hf.evaluation.thresholds import THRESHOLDS
 from recoseg_hf.files import atomic_write, write_json
@@ -215,12 +217,13 @@ def measure_after(study: Study, run: Adaptation, folder: Path, threshold: float)
     """The target's other subjects and the source's, by a fine-tuned model at the threshold of the model before."""
     pipeline, sites = load(folder), study.sites
     others = {number: subject for number, subject in numbered(sites.target).items() if number not in run.group}
+    thresholds = (threshold, REGION_THRESHOLD)
     record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     point = {"variant": run.freeze, "size": run.size, "rotation": run.rotation, "group": list(run.group)}
     point |= {"mask_threshold": threshold, "steps": record["steps"], "seconds": record["seconds"]}
     for name, subjects in {"source": numbered(sites.source_test), "target": others}.items():
-        found = measure(study, pipeline, subjects, [threshold])
-        point[name] = {region: {number: dice[0] for number, dice in of.items()} for region, of in found.items()}
+        found = measure(study, pipeline, subjects, thresholds)
+        point[name] = at_threshold(found, threshold, thresholds=thresholds)
     return point
 
 
@@ -332,6 +335,7 @@ def main(arguments: Sequence[str] | None = None, train: Train | None = None) -> 
     own, rest = parse_arguments(arguments)
     require_matplotlib()
     tune_process()
+    disable_progress_bar()  # of loading a pipeline, which happens dozens of times
     study = plan_study(own, rest)
     print(estimate(study), flush=True)
     if study.common.dry_run:

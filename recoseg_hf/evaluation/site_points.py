@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from recoseg_hf.evaluation.site_measurement import REGION_THRESHOLD
 from recoseg_hf.evaluation.site_study import BEFORE
 from recoseg_hf.evaluation.thresholds import THRESHOLDS, best_threshold
 
@@ -18,11 +19,20 @@ def chosen_threshold(dice: Dice, numbers: Collection[str], current: float = 0.5)
     return best_threshold(dict(zip(THRESHOLDS, rows, strict=True)), current)
 
 
-def at_threshold(dice: Dice, threshold: float, without: Collection[str] = ()) -> dict[str, dict[str, float | None]]:
-    """Dice at one of `THRESHOLDS`, without some subjects."""
-    place = THRESHOLDS.index(threshold)
+def at_threshold(
+    dice: Dice, threshold: float, without: Collection[str] = (), thresholds: Sequence[float] = THRESHOLDS
+) -> dict[str, dict[str, float | None]]:
+    """Dice of the whole tumour at one of `thresholds`, and of TC and ET at `REGION_THRESHOLD`, which a model keeps.
+
+    Args:
+        dice: one for each of `thresholds`, `REGION_THRESHOLD` among them.
+        threshold: of the whole tumour.
+        without: subjects to leave out.
+        thresholds: of `dice`.
+    """
+    places = {region: thresholds.index(threshold if region == "wt" else REGION_THRESHOLD) for region in dice}
     return {
-        region: {number: values[place] for number, values in by_subject.items() if number not in without}
+        region: {number: values[places[region]] for number, values in by_subject.items() if number not in without}
         for region, by_subject in dice.items()
     }
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from recoseg_hf.evaluation.intervals import bootstrap_interval
-from recoseg_hf.evaluation.site_measurement import paired_difference
+from recoseg_hf.evaluation.site_measurement import REGION_THRESHOLD, paired_difference
+from recoseg_hf.pipeline.conventions import REGIONS
 
 BEFORE = "before"
 VARIANTS = {
@@ -93,8 +94,8 @@ def study_caption(result: Mapping[str, Any]) -> str:
     Args:
         result: `target` and `source` (names of the sites), `subjects` (how many: `source_train`, `source_test` and
             `target`), `pretraining_steps`, `finetuning` (`steps`), `measured` (`every`, `image_size`, `field_of_view`,
-            `residual` or None, `tested_drawn_by_trained`: for how many tested subjects it is known that their residual's
-            synthesizer was trained on them, `seen_allowed`) and `points`.
+            `residual` or None, `seen_allowed`, and `tested_drawn_by_trained`: how many tested subjects are known to
+            have been drawn by a synthesizer trained on them) and `points`.
     """
     source, target, n, how = result["source"], result["target"], result["subjects"], result["measured"]
     steps, size = result["pretraining_steps"], how["image_size"]
@@ -106,7 +107,7 @@ def study_caption(result: Mapping[str, Any]) -> str:
         "95 % intervals are by subject: too narrow for so few, and silent on the choice of whom to fine-tune on,",
         "for which each rotation's mean change stands (hollow marks).",
         f"Probability above {result['points'][0]['mask_threshold']:g},",
-        f"which is best for the {source} subjects trained on, unless recalibrated.",
+        f"which is best for the {source} subjects trained on, unless recalibrated (TC and ET: {REGION_THRESHOLD}).",
         f"Dice on the nets' grid ({size} x {size} pixels of {how['field_of_view'] / size:g} mm),",
         "all slices with brain;" if how["every"] == 1 else f"one in {how['every']} slices with brain;",
         *_residual(how),
@@ -126,10 +127,13 @@ def _residual(how: Mapping[str, Any]) -> list[str]:
 def study_table(result: Mapping[str, Any]) -> str:
     """Render a study as Markdown: a table for each region, with n, intervals by subject and the rotations' range.
 
+    Recalibration moves the whole tumour's threshold and is in its table alone.
+
     Args:
         result: as for `study_caption`, and `summary` (from `summarise_study`).
     """
-    regions = list(dict.fromkeys(row["region"] for row in result["summary"]))
+    found = {row["region"] for row in result["summary"]}
+    regions = [region for region in REGIONS if region in found]
     return "\n".join([*(_region_table(result, region) for region in regions), study_caption(result), ""])
 
 
@@ -141,13 +145,18 @@ def _region_table(result: Mapping[str, Any], region: str) -> str:
         f"{source} difference",
     )  # fmt: skip
     lines = [f"### Dice, {region.upper()}: from {source} to {target}", "", _row(heads), "|" + "---|" * len(heads)]
-    for (variant, size, site), row in rows.items():
-        if site == "target":
+    for (variant, size, site), row in sorted(rows.items(), key=_place):
+        if site == "target" and (variant != "threshold" or region == "wt"):
             elsewhere = rows[variant, size, "source"]["difference"]
             dice = [_value(row["before"]), _value(row["after"]), _change(row["difference"])]
             changes = _range(row["difference_of_each_rotation"])
             lines.append(_row([VARIANTS[variant], str(size), *dice, changes, _change(elsewhere)]))
     return "\n".join([*lines, ""])
+
+
+def _place(item: tuple[tuple[str, int, str], Any]) -> tuple[int, int]:
+    variant, size, _ = item[0]
+    return list(VARIANTS).index(variant), size
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -9,6 +9,15 @@ from recoseg_hf.evaluation.thresholds import THRESHOLDS
 BEFORE = {"variant": "before", "mask_threshold": 0.5}
 
 
+MEASURED = {"every": 1, "image_size": 120, "field_of_view": 192, "residual": "measured", "seen_allowed": False}
+CONTEXT = {
+    "subjects": {"source_train": 15, "source_test": 4, "target": 6},
+    "pretraining_steps": 1200,
+    "finetuning": {"steps": 100, "learning_rate": 3e-4},
+    "measured": MEASURED | {"tested_drawn_by_trained": 0},
+}
+
+
 def point(variant: str, rotation: int, target: dict, source: dict | None = None, size: int = 1) -> dict:
     scores = {"target": {"wt": target}, "source": {"wt": source or {"0": 0.75}}}
     return {"variant": variant, "size": size, "rotation": rotation, "mask_threshold": 0.5} | scores
@@ -28,17 +37,7 @@ def points() -> list[dict]:
 
 @pytest.fixture
 def result(points) -> dict:
-    measured = {"every": 1, "image_size": 120, "field_of_view": 192, "residual": "measured", "seen_allowed": False}
-    return {
-        "target": "TCIA",
-        "source": "CBICA",
-        "subjects": {"source_train": 15, "source_test": 4, "target": 6},
-        "pretraining_steps": 1200,
-        "finetuning": {"steps": 100, "learning_rate": 3e-4},
-        "measured": measured | {"tested_drawn_by_trained": 0},
-        "points": points,
-        "summary": summarise_study(points),
-    }
+    return {"target": "TCIA", "source": "CBICA", "points": points, "summary": summarise_study(points)} | CONTEXT
 
 
 class TestSummary:
@@ -92,6 +91,16 @@ class TestTable:
         assert cells[5:] == ["-0.100 to +0.200, 1 of 3 worse", "-0.250, n = 1"]
         assert table.rstrip().endswith(study_caption(result))
 
+    def test_regions_come_in_their_order_and_recalibration_is_the_whole_tumours(self, points):
+        for one in points:
+            one["variant"] = one["variant"].replace("none", "threshold")
+            for site in ("target", "source"):
+                one[site] = {"et": one[site]["wt"], **one[site]}
+        result = {"target": "TCIA", "source": "CBICA", "summary": summarise_study(points)} | CONTEXT
+        whole, enhancing = study_table(result | {"points": points}).split("### Dice, ET")
+        assert "| threshold recalibrated" in whole
+        assert "| threshold recalibrated" not in enhancing
+
     def test_caption_says_what_the_numbers_stand_on(self, result):
         caption = study_caption(result)
         assert caption.startswith(
@@ -100,11 +109,11 @@ class TestTable:
         assert "(120 x 120 pixels of 1.6 mm), all slices with brain; residual: measured, of a" in caption
         assert "of a synthesizer known to be trained on none of those tested. Nothing was chosen by" in caption
         assert "TRAINED ON" not in caption
-        result["measured"] |= {"seen_allowed": True, "every": 3, "tested_drawn_by_trained": 2}
+        result["measured"] = result["measured"] | {"seen_allowed": True, "every": 3, "tested_drawn_by_trained": 2}
         assert "known to be trained on 2 of those tested" in study_caption(result)
         assert study_caption(result).endswith("TESTED SUBJECTS MAY HAVE BEEN TRAINED ON.")
         assert "one in 3 slices with brain" in study_caption(result)
-        result["measured"]["residual"] = None
+        result["measured"] = result["measured"] | {"residual": None}
         assert "slices with brain; no residual. Nothing was chosen" in study_caption(result)
 
 
@@ -127,9 +136,11 @@ class TestPointsWithoutTraining:
         assert (second["mask_threshold"], list(second["target"]["wt"])) == (0.3, ["2"])
 
     def test_one_threshold_of_many(self):
-        dice = {"wt": {"0": curve(0.5)}, "tc": {"0": [None] * len(THRESHOLDS)}}
-        assert at_threshold(dice, 0.5) == {"wt": {"0": 1}, "tc": {"0": None}}
-        assert chosen_threshold(dice, ["0"]) == 0.5
+        dice = {"wt": {"0": curve(0.3)}, "tc": {"0": curve(0.5), "1": [None] * len(THRESHOLDS)}}
+        assert at_threshold(dice, 0.3) == {"wt": {"0": 1}, "tc": {"0": 1, "1": None}}
+        assert at_threshold(dice, 0.3, without=["0"]) == {"wt": {}, "tc": {"1": None}}
+        assert at_threshold({"wt": {"0": [0.9, 0.8]}}, 0.3, thresholds=(0.3, 0.5)) == {"wt": {"0": 0.9}}
+        assert chosen_threshold(dice, ["0"]) == 0.3
 
 
 def test_picture_shows_both_sites(result, tmp_path):
