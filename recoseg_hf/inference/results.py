@@ -137,8 +137,12 @@ def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path]) -> li
     with ThreadPoolExecutor(_WRITERS) as pool:
         jobs = [pool.submit(_write_overview, prediction, case, paths["overview"])]
         jobs += [pool.submit(write_volume, paths[name], volume) for name, volume in volumes.items()]
-        for job in jobs:
-            job.result()
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun is not waited for
+            raise
     written = [*volumes, "overview"]
     report = prediction.report
     if "t1ce" in volumes:
