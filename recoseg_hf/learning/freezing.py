@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from diffusers import UNet2DModel
 
 _TRAINED_PARTS: dict[str, tuple[str, ...] | None] = {
@@ -51,7 +52,30 @@ def freeze(net: UNet2DModel, which: str) -> FrozenCount:
     trained = _TRAINED_PARTS[which]
     for name, weight in net.named_parameters():
         weight.requires_grad_(trained is None or name.split(".")[0] in trained)
+    if trained is not None:
+        _guard_norms(net)
     counts = {True: 0, False: 0}
     for weight in net.parameters():
         counts[weight.requires_grad] += weight.numel()
     return FrozenCount(trainable=counts[True], frozen=counts[False])
+
+
+def _guard_norms(net: UNet2DModel) -> None:
+    """Keep torch from crashing where the trained part begins with a norm.
+
+    On a CPU the backward pass of a trained GroupNorm is a segmentation fault if its input is channels_last and needs
+    no gradient, as behind frozen layers (torch 2.13).
+    """
+    from torch.nn import GroupNorm
+
+    for module in net.modules():
+        if isinstance(module, GroupNorm) and _need_gradient not in module._forward_pre_hooks.values():
+            module.register_forward_pre_hook(_need_gradient)
+
+
+def _need_gradient(norm: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+    import torch
+
+    if norm.weight.requires_grad and torch.is_grad_enabled() and not inputs[0].requires_grad:
+        return (inputs[0].detach().requires_grad_(),)
+    return None

@@ -10,6 +10,7 @@ EVERY_PART = {"conv_in", "time_embedding", "class_embedding", "down_blocks", "mi
     "conv_norm_out",
     "conv_out",
 }
+LAST = ("conv_norm_out", "conv_out")
 
 
 @pytest.fixture
@@ -62,10 +63,37 @@ def test_the_option_knows_the_choices():
         TrainingOptions(freeze="head")
 
 
-def test_a_run_changes_and_averages_the_rest_alone(net, tmp_path):
+@pytest.mark.parametrize("which", FREEZABLE)
+def test_gradients_of_the_rest_are_those_of_the_whole_net(net, which):
+    """In the memory format of training too, in which torch crashes behind frozen layers if it is let."""
+    net.to(memory_format=torch.channels_last)
+    inputs = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+
+    def gradients(frozen: str) -> dict[str, torch.Tensor]:
+        freeze(net, frozen)
+        net.zero_grad()
+        net(inputs, 0, class_labels=torch.tensor([0, 2])).sample.square().mean().backward()
+        return {name: weight.grad for name, weight in net.named_parameters() if weight.grad is not None}
+
+    whole, part = gradients("none"), gradients(which)
+    assert list(part) == [name for name, weight in net.named_parameters() if weight.requires_grad]
+    assert all(torch.allclose(part[name], whole[name], atol=1e-6) for name in part)
+
+
+def test_freezing_again_adds_no_second_guard(net):
+    for which in FREEZABLE:
+        freeze(net, which)
+    assert len(net.conv_norm_out._forward_pre_hooks) == 1
+
+
+@pytest.mark.parametrize(
+    ("which", "still"), [("encoder", {"conv_in", "down_blocks"}), ("all_but_last", EVERY_PART - {*LAST})]
+)
+def test_a_run_changes_and_averages_the_rest_alone(which, still, tmp_path):
+    net = tiny_net(4, 1, num_class_embeds=3)
     before = {name: weight.clone() for name, weight in net.state_dict().items()}
     options = TrainingOptions(
-        output_dir=str(tmp_path), freeze="encoder", learning_rate=0.1, adam_weight_decay=0.1, lr_warmup_steps=1,
+        output_dir=str(tmp_path), freeze=which, learning_rate=0.1, adam_weight_decay=0.1, lr_warmup_steps=1,
         lr_scheduler="constant", report_to="none", max_train_steps=2,
     )  # fmt: skip
     run = TrainingRun(options, net)
@@ -76,7 +104,7 @@ def test_a_run_changes_and_averages_the_rest_alone(net, tmp_path):
         output = run.net(torch.ones(1, 4, 8, 8), 0, class_labels=torch.tensor([1])).sample
         run.backward(output.square().mean())
         run.update()
-    run.finish()  # leaves the moving average in the net
-    after = run.bare_net.state_dict()
+    with run.averaged():
+        after = {name: weight.clone() for name, weight in run.bare_net.state_dict().items()}
     changed = {name.split(".")[0] for name, weight in before.items() if not torch.equal(weight, after[name])}
-    assert changed == EVERY_PART - {"conv_in", "down_blocks"}
+    assert changed == EVERY_PART - still
