@@ -3,26 +3,31 @@
     accelerate launch training/train_segmenter.py training/configs/recoseg_small_segmenter.yaml \
         --pretrained_model_name_or_path runs/synthesizer --train_data_dir DATA --output_dir runs/recoseg_small
 
-DATA is a folder made by `training/cache_residuals.py`, or by `recoseg prepare` for a system without a residual. The
-result is a pipeline folder with the trained segmenter.
+DATA is a folder made by `training/cache_residuals.py`, or by `recoseg prepare` for a system without a residual; or a
+BraTS-style folder, whose slices and residuals are then made first. The result is a pipeline folder with the trained
+segmenter. `--site_card_part test` adds a card that says what the training gained on that part of a BraTS-style folder.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from recoseg_hf.cli.scripts import run_script
+from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.site_card import SubjectsOf, make_site_card
 from recoseg_hf.hub import push_model
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.mean_teacher import ConsistencySettings, MeanTeacher
 from recoseg_hf.learning.options import TrainingOptions, option
 from recoseg_hf.learning.pictures import segmentation_picture, watched_slices
-from recoseg_hf.learning.residual_origin import check_residuals
+from recoseg_hf.learning.residual_origin import check_residuals, check_slices
 from recoseg_hf.learning.segmentation import (
     SourceMix,
     cached_columns,
     segmentation_step_loss,
     validate_segmentation,
 )
-from recoseg_hf.learning.slices import SliceSettings
+from recoseg_hf.learning.slice_batches import open_slices, slices_folder
+from recoseg_hf.learning.slices import SliceSettings, read_manifest
 from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.training_data import TrainingData, open_training_data, split_labelled
 from recoseg_hf.learning.training_loop import TrainingRun
@@ -47,6 +52,7 @@ class SegmenterOptions(TrainingOptions):
     consistency_weight: float = option(1.0, "mean_teacher: weight of its loss beside the labelled one.")
     consistency_rampup_steps: int = option(200, "mean_teacher: optimiser steps in which that weight grows.")
     confidence: float = option(0.95, "mean_teacher: only pixels that the teacher is so sure of are learnt.")
+    site_card_part: str = option("", "Part of a BraTS-style folder's split to measure on before and after.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,6 +78,8 @@ def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingD
     """Everybody that the run learns from and is judged on."""
     columns = cached_columns(pipeline.channels, options.sources())
     settings = SliceSettings.of_pipeline(pipeline.config)
+    if columns:
+        options = with_residuals(options, settings)
     data = open_training_data(options, settings, pipeline.config.context_slices, columns)
     if columns:
         judged = data.validation.chosen_subjects()
@@ -82,9 +90,52 @@ def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingD
     return data
 
 
+def with_residuals(options: SegmenterOptions, settings: SliceSettings) -> SegmenterOptions:
+    """For a BraTS-style folder: draw the residuals of its slices once, by the pipeline that the run starts from."""
+    slices = slices_folder(options.train_data_dir, options.output_dir)
+    if slices == Path(options.train_data_dir):
+        return options
+    open_slices(options.train_data_dir, options.output_dir, settings)  # makes them, or checks that they fit
+    drawn = Path(options.output_dir) / "slices_residuals"
+    if not (drawn / "dataset_dict.json").is_file():
+        from cache_residuals import CacheOptions  # the script beside this one, found where this one is run
+        from cache_residuals import main as draw
+
+        precision = "bf16" if options.mixed_precision == "bf16" else "no"
+        names = options.pretrained_model_name_or_path, str(slices), str(drawn)
+        draw(CacheOptions(*names, split=options.split, seed=options.seed, mixed_precision=precision))
+    check_slices(drawn, read_manifest(slices) | {"residuals": read_manifest(drawn)["residuals"]})
+    return replace(options, train_data_dir=str(drawn))
+
+
+def site_subjects(options: SegmenterOptions) -> SubjectsOf | None:
+    """Whom the site card is measured on; None if there is to be no card.
+
+    Raises:
+        InputError: there is no trained model to compare with, or no such part of a BraTS-style folder.
+    """
+    if not options.site_card_part:
+        return None
+    start = Path(options.pretrained_model_name_or_path)
+    if start.is_dir() and not any(start.glob("*/*.safetensors")):
+        raise InputError(start, "no weights to compare with", "a trained model", "Leave --site_card_part out.")
+    subjects = SubjectsOf(Path(options.train_data_dir), options.site_card_part)
+    subjects.folders()
+    return subjects
+
+
+def share(options: SegmenterOptions, subjects: SubjectsOf | None) -> None:
+    """What may leave the folder once the model is there: its site card, and itself."""
+    if subjects is not None:
+        print(make_site_card(options.pretrained_model_name_or_path, options.output_dir, subjects, options.output_dir))
+    if options.push_to_hub:
+        print(push_model(options.output_dir, options.hub_model_id, options.hub_private_repo))
+
+
 def main(options: SegmenterOptions) -> None:
     """The whole run."""
     tune_process()
+    subjects = site_subjects(options)
     pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
     augmentation = None if options.no_augmentation else AugmentationSettings()
     sources = options.sources()
@@ -126,8 +177,8 @@ def main(options: SegmenterOptions) -> None:
     run.finish(pipeline)
     if options.dry_run:
         run.accelerator.print(run.estimate())
-    elif options.push_to_hub and run.accelerator.is_main_process:
-        print(push_model(options.output_dir, options.hub_model_id, options.hub_private_repo))
+    elif run.accelerator.is_main_process:
+        share(options, subjects)
 
 
 if __name__ == "__main__":

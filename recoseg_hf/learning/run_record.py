@@ -19,7 +19,7 @@ RECORD = "training_record.json"
 _FREE = (
     "pretrained_model_name_or_path", "train_data_dir", "split", "output_dir", "dataloader_num_workers",
     "checkpointing_steps", "checkpoints_total_limit", "resume_from_checkpoint", "allow_config_change", "report_to",
-    "dry_run", "push_to_hub", "hub_model_id", "hub_private_repo",
+    "dry_run", "push_to_hub", "hub_model_id", "hub_private_repo", "site_card_part",
 )  # fmt: skip
 
 
