@@ -204,9 +204,10 @@ def climbed(
     own: argparse.Namespace, common: SegmenterOptions, train: Callable[[SegmenterOptions], None]
 ) -> dict[str, Any]:
     """Plan the ladder, climb it and sum it up."""
-    if common.dry_run:
-        remedy = "Try train_segmenter.py with --dry_run."
-        raise InputError("--dry_run", "a ladder measures finished runs", "none of it", remedy)
+    for name in ("dry_run", "push_to_hub"):
+        if getattr(common, name):
+            remedy = f"Give train_segmenter.py --{name}."
+            raise InputError(f"--{name}", "a ladder measures finished runs, and keeps them", "none of it", remedy)
     everybody = replace(common, label_fraction=1.0, label_subjects=0, healthy_slice_share=1.0)
     start = load_or_build(common.pretrained_model_name_or_path, common.seed)
     subjects = open_data(everybody, start).subjects()

@@ -23,6 +23,7 @@ _STYLES = {
     "none": ("labelled subjects alone", "#0072B2", "o", "-"),
     "mean_teacher": ("mean teacher on the others", "#D55E00", "s", "--"),
 }
+_MARGIN = 1.4
 _SIDE_STEP = 1.04  # on the logarithmic axis, so that intervals beside each other do not overlap
 
 
@@ -157,7 +158,7 @@ def _draw_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], train_subjects: 
     panel.set_xscale("log")
     panel.set_xticks(numbers, [_tick(number, train_subjects) for number in numbers], fontsize=10)
     panel.set_xticks([], minor=True)
-    panel.margins(x=0.09)
+    panel.set_xlim(numbers[0] / _MARGIN, numbers[-1] * _MARGIN)
     panel.set_ylim(0, 1)
     panel.set_yticks(np.linspace(0, 1, 11))
     panel.tick_params(axis="y", labelsize=10)

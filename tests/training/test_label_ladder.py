@@ -210,9 +210,10 @@ class TestPlan:
         assert options.resume_from_checkpoint == "latest"  # an interrupted run goes on, exactly
         assert (options.label_subjects, options.label_seed, options.unlabelled) == (2, 1, "mean_teacher")
 
-    def test_a_dry_run_is_refused(self, climb, tmp_path):
-        with pytest.raises(InputError, match=r"--dry_run: a ladder measures finished runs; expected none of it\. Try"):
-            climb(tmp_path, "--dry_run", "True", train=nobody)
+    @pytest.mark.parametrize("flags", [("--dry_run", "True"), ("--push_to_hub", "True", "--hub_model_id", "a/b")])
+    def test_what_suits_a_single_run_is_refused(self, climb, tmp_path, flags):
+        with pytest.raises(InputError, match=f"{flags[0]}: a ladder measures finished runs, and keeps them; expected"):
+            climb(tmp_path, *flags, train=nobody)
 
 
 def test_two_processes_teach_as_one_with_twice_the_batch(start, prepared, tmp_path):
