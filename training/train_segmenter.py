@@ -112,15 +112,18 @@ def site_subjects(options: SegmenterOptions) -> SubjectsOf | None:
     """Whom the site card is measured on; None if there is to be no card.
 
     Raises:
-        InputError: there is no trained model to compare with, or no such part of a BraTS-style folder.
+        InputError: there is no trained model to compare with, no such part of a BraTS-style folder, or that model has
+            seen it.
     """
     if not options.site_card_part:
         return None
+    if options.site_card_part == "train":
+        raise InputError("--site_card_part train", "the run trains on these", "others", "Name validation or test.")
     start = Path(options.pretrained_model_name_or_path)
     if start.is_dir() and not any(start.glob("*/*.safetensors")):
         raise InputError(start, "no weights to compare with", "a trained model", "Leave --site_card_part out.")
     subjects = SubjectsOf(Path(options.train_data_dir), options.site_card_part)
-    subjects.folders()
+    subjects.check_unseen([start])
     return subjects
 
 

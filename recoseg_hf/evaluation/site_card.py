@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,30 @@ class SubjectsOf:
             file = self.split or self.data / "splits.json"
             raise InputError(file, f"no part {self.part!r}", f"one of {', '.join(parts)}", "Name one of these.")
         return parts[self.part]
+
+    def names(self) -> list[str]:
+        """The subjects' names; errors as for `folders`."""
+        return [folder.name for folder in self.folders()]
+
+    def check_unseen(self, models: Iterable[Path]) -> None:
+        """Refuse to measure a model on subjects that its record says it was trained on.
+
+        Args:
+            models: folders.
+
+        Raises:
+            InputError: saying how many, or as for `folders`.
+        """
+        hashes = set(map(subject_hash, self.names()))
+        for model in models:
+            seen = hashes & set(_record(model).get("subjects_seen", ()))
+            if seen:
+                raise InputError(
+                    model,
+                    f"it was trained on {len(seen)} of the {len(hashes)} subjects of {self.part!r}",
+                    "subjects that no model has seen",
+                    "Name another part of the split.",
+                )
 
     def everyone(self) -> list[Path]:
         """The folders of all parts of the split.
@@ -107,9 +131,9 @@ def make_site_card(
     """
     folders = [find_model(before), find_model(after)]
     parts = {"site": subjects} | ({"original": original} if original else {})
-    names = {name: [folder.name for folder in part.folders()] for name, part in parts.items()}
-    for part, chosen in zip(parts.values(), names.values(), strict=True):
-        _check_unseen(part, chosen, folders)
+    names = {name: part.names() for name, part in parts.items()}
+    for part in parts.values():
+        part.check_unseen(folders)
     models = [load_pipeline(folder) for folder in folders]
     for model in models:
         model.set_progress_bar_config(disable=True)
@@ -198,19 +222,6 @@ def _advance(progress: Callable[[int, int], None], earlier: int, total: int, don
 def _record(folder: Path) -> dict[str, Any]:
     file = folder / RECORD
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-
-
-def _check_unseen(part: SubjectsOf, names: Collection[str], folders: Collection[Path]) -> None:
-    hashes = set(map(subject_hash, names))
-    for folder in folders:
-        seen = hashes & set(_record(folder).get("subjects_seen", ()))
-        if seen:
-            raise InputError(
-                folder,
-                f"it was trained on {len(seen)} of the {len(names)} subjects of {part.part!r}",
-                "subjects that no model has seen",
-                "Name another part of the split.",
-            )
 
 
 def _fine_tuning(models: list, folders: list[Path]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ def test_a_fine_tuning_ends_with_a_card_that_says_what_was_done(site):
     ("start", "part", "message"),
     [
         ("model", "test", r"splits\.json: no part 'test'; expected one of train, validation"),
+        ("model", "train", "the run trains on these; expected others"),
         ("pipelines/recoseg_small", "validation", "no weights to compare with; expected a trained model"),
     ],
 )
