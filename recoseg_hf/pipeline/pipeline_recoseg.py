@@ -16,7 +16,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from .checks import check_counts, check_images, check_nets, check_scheduler, check_settings
 from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
 from .denoising import clamp_clean, slice_generators, slice_noise
-from .masks import seeded_mask
+from .masks import seeded_mask, smooth_through_slices
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
@@ -50,6 +50,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
         context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
         flip_average: average the segmenter over the slice and its left-right mirror image.
+        slice_smoothing: standard deviation in mm of `smooth_through_slices`; 0 is the paper's.
 
     Raises:
         ValueError: if a setting is out of its range, or the nets do not fit the settings.
@@ -77,6 +78,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         pixel_unshuffle: int = 1,
         context_slices: int = 0,
         flip_average: bool = False,
+        slice_smoothing: float = 0.0,
     ):
         super().__init__()
         self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
@@ -95,6 +97,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             pixel_unshuffle=pixel_unshuffle,
             context_slices=context_slices,
             flip_average=flip_average,
+            slice_smoothing=slice_smoothing,
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
@@ -333,7 +336,7 @@ class ReCoSegPipeline(DiffusionPipeline):
                 mirrored = self.segment_slices(seen.flip(-2), source)
                 probability = (probability + mirrored.flip(-2)) / 2
             probabilities[positions[batch]] = probability.cpu()
-        return probabilities
+        return smooth_through_slices(probabilities * stack.brain, self.config.slice_smoothing)
 
     def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
         """Probability of each region, float32 (B, R, S, S), for channels (B, C, S, S) with their context."""

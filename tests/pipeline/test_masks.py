@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from recoseg_hf.pipeline.masks import seeded_mask
+from recoseg_hf.pipeline.masks import seeded_mask, smooth_through_slices
 
 
 @pytest.fixture
@@ -55,3 +56,23 @@ def test_an_empty_volume_gives_an_empty_mask():
 def test_mirroring_changes_nothing(probability):
     mirrored = np.ascontiguousarray(probability[::-1, :, ::-1])
     assert np.array_equal(seeded_mask(mirrored, 0.2, 0.9)[::-1, :, ::-1], seeded_mask(probability, 0.2, 0.9))
+
+
+class TestSmoothThroughSlices:
+    def test_zero_changes_nothing(self):
+        probabilities = torch.rand(4, 2, 3, 3)
+        assert smooth_through_slices(probabilities, 0) is probabilities
+
+    def test_a_slice_is_shared_with_its_neighbours_by_gaussian_weights(self):
+        probabilities = torch.zeros(21, 1, 2, 2)
+        probabilities[10, 0, 0, 0] = 1
+        found = smooth_through_slices(probabilities, 1.0)
+        weights = torch.exp(-torch.tensor([0.0, 1.0, 2.0]) ** 2 / 2)
+        expected = weights / (2 * weights[1:].sum() + 2 * torch.exp(torch.tensor(-4.5)) + 1)
+        assert found[10:13, 0, 0, 0].tolist() == pytest.approx(expected.tolist(), abs=1e-3)
+        assert found[9, 0, 0, 0].item() == pytest.approx(found[11, 0, 0, 0].item())
+        assert found[:, 0, 1, 1].abs().max() == 0
+
+    def test_a_constant_stays_to_the_ends(self):
+        constant = torch.full((5, 1, 2, 2), 0.7)
+        assert torch.allclose(smooth_through_slices(constant, 2.0), constant)
