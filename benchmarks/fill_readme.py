@@ -34,6 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
         "residual": residual_rows,
         "simulated": simulated_rows,
         "command": command_rows,
+        "dtypes": dtype_rows,
     }
     measured = {name: read(name) for name in parts}
     return [row for name, result in measured.items() if result for row in parts[name](result)]
@@ -79,6 +80,13 @@ def command_rows(result: dict) -> list[tuple[str, str, str]]:
     nets = stages["synthesize"] + stages["segment"]
     cost = f"{result['wall_seconds_median']:.0f} s ({nets:.0f} s in the nets), {result['peak_memory_gib']:.1f} GiB"
     return [(f"One simulated subject, files to files, {result['cores']} cores", cost, "`measure_command.py`")]
+
+
+def dtype_rows(result: dict) -> list[tuple[str, str, str]]:
+    """What bfloat16 changes."""
+    dice, changed = result["mean_dice"], 100 * result["largest_share_of_voxels_changed"]
+    shown = f"Dice {dice['bfloat16']:.4f} and {dice['float32']:.4f}, at most {changed:.3f} % of voxels change"
+    return [(f"bfloat16 and float32, n = {result['n']}", shown, "`measure_dtypes.py`")]
 
 
 def table() -> str:
