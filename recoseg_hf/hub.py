@@ -151,7 +151,8 @@ def _measured_values(results: Path) -> dict[str, Any]:
         variants = values["residual"]["variants"].items()
         values["residual_rows"] = [(name, _statistic(variant["volume"]["dice"])) for name, variant in variants]
     if values["steps"]:
-        values["step_rows"] = [_step_row(count, row) for count, row in values["steps"]["steps"].items()]
+        by_count = sorted(values["steps"]["steps"].items(), key=lambda item: int(item[0]))
+        values["step_rows"] = [_step_row(count, row) for count, row in by_count]
         values["steps_n"] = next(iter(values["steps"]["steps"].values()))["n"]
     return values
 
