@@ -101,9 +101,10 @@ def with_residuals(options: SegmenterOptions, settings: SliceSettings) -> Segmen
         from cache_residuals import CacheOptions  # the script beside this one, found where this one is run
         from cache_residuals import main as draw
 
-        precision = "bf16" if options.mixed_precision == "bf16" else "no"
-        names = options.pretrained_model_name_or_path, str(slices), str(drawn)
-        draw(CacheOptions(*names, split=options.split, seed=options.seed, mixed_precision=precision))
+        made = {"split": options.split, "seed": options.seed}
+        made["mixed_precision"] = "bf16" if options.mixed_precision == "bf16" else "no"
+        made["num_samples"] = CacheOptions.num_samples if options.ensemble_share > 0 else 0  # most of the work
+        draw(CacheOptions(options.pretrained_model_name_or_path, str(slices), str(drawn), **made))
     check_slices(drawn, read_manifest(slices) | {"residuals": read_manifest(drawn)["residuals"]})
     return replace(options, train_data_dir=str(drawn))
 
