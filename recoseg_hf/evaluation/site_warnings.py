@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from recoseg_hf.learning.freezing import TRAINED_PARTS
+
 FEW_SUBJECTS, FEWEST_SUBJECTS = 10, 5
 
 
@@ -16,6 +18,7 @@ def find_warnings(values: Mapping[str, Any]) -> list[str]:
         *_size(measured["n"]),
         *_choice(measured["part"]),
         *_records(values["fine_tuning"]),
+        *_contradiction(values["fine_tuning"]),
         *_forgetting(original),
         *values["fingerprint"]["warnings"],
     ]
@@ -54,6 +57,18 @@ def _records(fine_tuning: Mapping[str, Any]) -> list[str]:
     return [
         f"{' and '.join(silent).capitalize()} fine-tuning the model has no full record of whom it was trained on: "
         "that these subjects were not among them is the word of whoever made this card."
+    ]
+
+
+def _contradiction(fine_tuning: Mapping[str, Any]) -> list[str]:
+    run = fine_tuning["run"]
+    trained = TRAINED_PARTS.get(run["freeze"]) if run else None
+    changed = {part for net in fine_tuning["parts"].values() if net for part in net["changed"]}
+    if trained is None or changed <= set(trained):
+        return []
+    return [
+        f"The record says that the run froze {run['freeze']}, and the weights say that it changed: the model before "
+        "is not the one that the run started from, or another net was trained too."
     ]
 
 

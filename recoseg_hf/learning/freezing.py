@@ -9,14 +9,15 @@ if TYPE_CHECKING:
     import torch
     from diffusers import UNet2DModel
 
-_TRAINED_PARTS: dict[str, tuple[str, ...] | None] = {
+TRAINED_PARTS: dict[str, tuple[str, ...] | None] = {
     "none": None,
     "encoder": ("time_embedding", "class_embedding", "mid_block", "up_blocks", "conv_norm_out", "conv_out"),
     "all_but_decoder": ("up_blocks", "conv_norm_out", "conv_out"),
     "all_but_last": ("conv_norm_out", "conv_out"),
 }
+"""For each part that can be frozen, what is trained beside it; None is everything."""
 
-FREEZABLE = tuple(_TRAINED_PARTS)
+FREEZABLE = tuple(TRAINED_PARTS)
 """What `freeze` takes: `none` trains every weight; `encoder` freezes the first convolution and the down blocks;
 `all_but_decoder` trains the up blocks and the output; `all_but_last` trains the output's normalisation and convolution
 alone."""
@@ -47,9 +48,9 @@ def freeze(net: UNet2DModel, which: str) -> FrozenCount:
     Raises:
         ValueError: if `which` is unknown.
     """
-    if which not in _TRAINED_PARTS:
+    if which not in TRAINED_PARTS:
         raise ValueError(f"freeze={which!r}; expected one of {', '.join(FREEZABLE)}.")
-    trained = _TRAINED_PARTS[which]
+    trained = TRAINED_PARTS[which]
     for name, weight in net.named_parameters():
         weight.requires_grad_(trained is None or name.split(".")[0] in trained)
     if trained is not None:

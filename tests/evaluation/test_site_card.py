@@ -79,6 +79,14 @@ class TestWarnings:
         unknown = find_warnings(values(original=None))
         assert "What the model lost on the data it was first trained on was not measured." in unknown
 
+    def test_weights_that_contradict_the_record(self):
+        given = values()
+        given["fine_tuning"]["parts"]["segmenter"]["changed"] = ["conv_in", "up_blocks"]
+        warning = "The record says that the run froze encoder, and the weights say that it changed"
+        assert any(one.startswith(warning) for one in find_warnings(given))
+        given["fine_tuning"]["run"]["freeze"] = "none"
+        assert len(find_warnings(given)) == 1
+
     def test_a_model_without_record(self):
         given = values()
         given["fine_tuning"]["before"]["subjects_known"] = False
