@@ -19,15 +19,15 @@ from pathlib import Path
 from recoseg_hf.files import write_json
 
 
-def run_once(case: Path) -> tuple[float, dict[str, float]]:
-    """Wall seconds of the whole process, and its own account of the stages."""
+def run_once(case: Path) -> tuple[float, dict]:
+    """Wall seconds of the whole process, and its own report."""
     with tempfile.TemporaryDirectory() as folder:
         program = [sys.executable, "-c", "from recoseg_hf.cli import main; main()"]
         start = time.perf_counter()
         subprocess.run([*program, "predict", str(case), "--output", folder], check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - start
         (report,) = Path(folder).glob("*_report.json")
-        return seconds, json.loads(report.read_text())["seconds"]
+        return seconds, json.loads(report.read_text())
 
 
 def main() -> None:
@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     runs = [run_once(options.case) for _ in range(options.runs)]
-    stages = {name: statistics.median(stage[name] for _, stage in runs) for name in runs[0][1]}
+    last = runs[-1][1]
+    stages = {name: statistics.median(report["seconds"][name] for _, report in runs) for name in last["seconds"]}
     result = {
         "runs": options.runs,
         "wall_seconds_median": statistics.median(seconds for seconds, _ in runs),
@@ -46,6 +47,10 @@ def main() -> None:
         "stage_seconds_median": stages,
         # The largest of all runs; Linux counts in KiB.
         "peak_memory_gib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20,
+        "measurement": {
+            "model": {name: last["model"][name] for name in ("weights_sha256", "configuration_sha256")},
+            "dtype": last["settings"]["dtype"],
+        },
         "cores": len(os.sched_getaffinity(0)),
     }
     write_json(options.output, result)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure_model import measure, validation_cases
+from measure_model import conditions, measure, validation_cases
 
 from recoseg_hf.files import write_json
 from recoseg_hf.inference import load_pipeline
@@ -49,7 +49,7 @@ def main() -> None:
         "median_seconds": {name: statistics.median(values) for name, values in seconds.items()},
         "largest_share_of_voxels_changed": max(changed),
         "largest_change_over_mask_volume": max(changed_of_tumour),
-        "threads": torch.get_num_threads(),
+        "measurement": conditions(pipelines["bfloat16"]),
     }
     write_json(options.output, result)
     print(json.dumps(result, indent=2))

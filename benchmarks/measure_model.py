@@ -17,7 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +27,15 @@ from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
+from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.inference import Prediction, load_pipeline, predict_case
+from recoseg_hf.inference.report import describe_model
 from recoseg_hf.learning.slices import read_split
 from recoseg_hf.pipeline.masks import seeded_mask
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
-THRESHOLDS, SEEDS = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.0, 0.9, 0.95)
+THRESHOLDS, SEEDS, SMOOTHING = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.0, 0.9, 0.95), (0.0, 1.0)
 REGION_THRESHOLD = 0.5  # of TC and ET, which have none of their own in the model
 STEPS = (1, 2, 4, 10)
 SPREAD_SAMPLES, SPREAD_SUBJECTS = 2, 2
@@ -69,6 +71,16 @@ class Measured:
 def measure_many(pipeline: ReCoSegPipeline, cases: list[Case], **options) -> list[Measured]:
     """Predict and compare subjects, and let go of their volumes."""
     return [replace(measure(pipeline, case, **options), prediction=None) for case in cases]
+
+
+def conditions(pipeline: ReCoSegPipeline) -> dict:
+    """Which model was measured, and how it computed."""
+    model = describe_model(pipeline)
+    return {
+        "model": {name: model[name] for name in ("weights_sha256", "configuration_sha256")},
+        "dtype": str(pipeline.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def validation_cases(data: Path, part: str) -> Iterator[Case]:
@@ -116,16 +128,19 @@ def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measure
 
 
 def thresholds(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
-    """Whole-tumour Dice against tau and the seeds' threshold, the nets run once per subject."""
+    """Whole-tumour Dice against tau, the seeds' threshold and smoothing through slices."""
     scores: dict[str, list[float]] = defaultdict(list)
-    for case in cases:
-        probability = predict_case(pipeline, case).probability.data
-        for threshold in THRESHOLDS:
-            for seed in SEEDS:
+    kept = pipeline.config.slice_smoothing
+    for smoothing in SMOOTHING:
+        pipeline.register_to_config(slice_smoothing=smoothing)
+        for case in cases:
+            probability = predict_case(pipeline, case).probability.data
+            for threshold, seed in product(THRESHOLDS, SEEDS):
                 mask = Volume(seeded_mask(probability, threshold, seed), case.flair.affine)
-                scores[f"{threshold} {seed}"].append(compare_case(mask, case.seg)["dice"])
+                scores[f"{threshold} {seed} {smoothing}"].append(compare_case(mask, case.seg)["dice"])
+    pipeline.register_to_config(slice_smoothing=kept)
     mean = {setting: statistics.mean(values) for setting, values in scores.items()}
-    return {"n": len(cases), "setting": "mask_threshold seed_threshold", "mean_dice": mean}
+    return {"n": len(cases), "setting": "mask_threshold seed_threshold slice_smoothing", "mean_dice": mean}
 
 
 def steps(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
@@ -164,10 +179,16 @@ def residual(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
         results = measure_many(variant, cases, **options)
         found[name] = summary(results)
         per_subject[name] = [result.record["dice"] for result in results]
-    differences = {
-        name: statistics.mean(np.subtract(per_subject["measured"], scores)) for name, scores in per_subject.items()
+    measured = per_subject.pop("measured")
+    lost = {
+        name: {
+            "value": statistics.mean(np.subtract(measured, scores)),
+            "interval": paired_difference_interval(measured, scores),
+            "n": len(scores),
+        }
+        for name, scores in per_subject.items()
     }
-    return {"variants": found, "mean_dice_lost_against_measured": differences}
+    return {"variants": found, "dice_lost_against_measured": lost}
 
 
 def _settings(pipeline: ReCoSegPipeline) -> set[str]:

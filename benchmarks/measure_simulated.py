@@ -9,6 +9,8 @@ import argparse
 import json
 from pathlib import Path
 
+from measure_model import conditions
+
 from recoseg_hf.evaluation import aggregate, compare_case
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.phantom import simulate_case
@@ -34,7 +36,7 @@ def main() -> None:
         case = simulate_case(seed, site=site)
         record = compare_case(predict_case(pipeline, case).mask, case.seg)
         records.append({"seed": seed, "site": site, **record})
-    result = aggregate(records)
+    result = aggregate(records) | {"measurement": conditions(pipeline)}
     write_json(options.output, result)
     print(
         json.dumps({"mean_dice": result["volume"]["dice"], "each": [record["dice"] for record in records]}, indent=2)

@@ -148,8 +148,7 @@ def _measured_values(results: Path) -> dict[str, Any]:
     for name in ("residual", "steps"):  # tables that a card may lack
         values[name] = _read(results / f"{name}.json") if (results / f"{name}.json").is_file() else None
     if values["residual"]:
-        variants = values["residual"]["variants"].items()
-        values["residual_rows"] = [(name, _statistic(variant["volume"]["dice"])) for name, variant in variants]
+        values["residual_rows"] = _residual_rows(values["residual"])
     if values["steps"]:
         by_count = sorted(values["steps"]["steps"].items(), key=lambda item: int(item[0]))
         values["step_rows"] = [_step_row(count, row) for count, row in by_count]
@@ -163,6 +162,15 @@ def _statistic(statistic: Mapping[str, Any]) -> str:
     interval = statistic["interval"]
     shown = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
     return f"{statistic['value']:.3f}{shown}"
+
+
+def _residual_rows(residual: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Each variant's Dice and what it loses against the measured residual, subject by subject; measured first."""
+    lost = residual["dice_lost_against_measured"]
+    by_loss = sorted(lost, key=lambda name: lost[name]["value"])
+    shown = {name: _statistic(lost[name]) for name in by_loss}
+    dice = {name: _statistic(variant["volume"]["dice"]) for name, variant in residual["variants"].items()}
+    return [("measured", dice["measured"], ""), *((name, dice[name], shown[name]) for name in by_loss)]
 
 
 def _step_row(count: str, values: Mapping[str, Any]) -> list[str]:

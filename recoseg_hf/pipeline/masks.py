@@ -4,21 +4,28 @@ import numpy as np
 import torch
 
 
-def smooth_through_slices(probabilities: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Average each slice's probability with those above and below: slices are segmented one by one, and flicker.
+def smooth_through_slices(probabilities: torch.Tensor, brain: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Average each pixel's probability with those above and below: slices are segmented one by one, and flicker.
+
+    Only brain counts, so that neither the surface of the brain nor empty slices lower what lies beside them.
 
     Args:
-        probabilities: float32 (N, R, S, S), zero outside the brain.
+        probabilities: float32 (N, R, S, S).
+        brain: (N, 1, S, S), true where there is brain.
         sigma: standard deviation of the Gaussian weights in slices, which lie 1 mm apart; 0 changes nothing (paper).
 
     Returns:
-        float32 of that shape; past the ends of the stack there is nothing to average with.
+        float32 of that shape; a pixel with no brain within four deviations stays as it is.
     """
     if sigma == 0:
         return probabilities
     places = torch.arange(len(probabilities), dtype=torch.float32)
-    weights = torch.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
-    return torch.einsum("nm,m...->n...", weights / weights.sum(dim=1, keepdim=True), probabilities)
+    apart = (places[:, None] - places).abs()
+    weights = torch.exp(-(apart**2) / (2 * sigma**2)) * (apart <= 4 * sigma)
+    inside = brain.float()
+    total = torch.einsum("nm,m...->n...", weights, probabilities * inside)
+    count = torch.einsum("nm,m...->n...", weights, inside)
+    return torch.where(count > 0, total / count.clamp_min(1e-6), probabilities)
 
 
 def seeded_mask(probability: np.ndarray, threshold: float, seed_threshold: float = 0.0) -> np.ndarray:

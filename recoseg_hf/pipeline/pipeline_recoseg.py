@@ -336,7 +336,7 @@ class ReCoSegPipeline(DiffusionPipeline):
                 mirrored = self.segment_slices(seen.flip(-2), source)
                 probability = (probability + mirrored.flip(-2)) / 2
             probabilities[positions[batch]] = probability.cpu()
-        return smooth_through_slices(probabilities * stack.brain, self.config.slice_smoothing)
+        return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing)
 
     def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
         """Probability of each region, float32 (B, R, S, S), for channels (B, C, S, S) with their context."""

@@ -61,18 +61,28 @@ def test_mirroring_changes_nothing(probability):
 class TestSmoothThroughSlices:
     def test_zero_changes_nothing(self):
         probabilities = torch.rand(4, 2, 3, 3)
-        assert smooth_through_slices(probabilities, 0) is probabilities
+        assert smooth_through_slices(probabilities, torch.zeros(4, 1, 3, 3), 0) is probabilities
 
     def test_a_slice_is_shared_with_its_neighbours_by_gaussian_weights(self):
         probabilities = torch.zeros(21, 1, 2, 2)
         probabilities[10, 0, 0, 0] = 1
-        found = smooth_through_slices(probabilities, 1.0)
-        weights = torch.exp(-torch.tensor([0.0, 1.0, 2.0]) ** 2 / 2)
+        found = smooth_through_slices(probabilities, torch.ones(21, 1, 2, 2), 1.0)
+        weights = torch.exp(-(torch.tensor([0.0, 1.0, 2.0]) ** 2) / 2)
         expected = weights / (2 * weights[1:].sum() + 2 * torch.exp(torch.tensor(-4.5)) + 1)
         assert found[10:13, 0, 0, 0].tolist() == pytest.approx(expected.tolist(), abs=1e-3)
         assert found[9, 0, 0, 0].item() == pytest.approx(found[11, 0, 0, 0].item())
         assert found[:, 0, 1, 1].abs().max() == 0
+        assert found[15:].abs().max() == 0  # beyond four deviations
 
-    def test_a_constant_stays_to_the_ends(self):
-        constant = torch.full((5, 1, 2, 2), 0.7)
-        assert torch.allclose(smooth_through_slices(constant, 2.0), constant)
+    def test_the_surface_of_the_brain_is_not_lowered(self):
+        brain = torch.zeros(9, 1, 2, 2)
+        brain[3:6] = 1
+        found = smooth_through_slices(0.7 * brain, brain, 1.0)
+        assert torch.allclose(found[3:6], torch.full((3, 1, 2, 2), 0.7))
+
+    def test_where_there_is_no_brain_a_pixel_stays(self):
+        probabilities, brain = torch.rand(5, 1, 2, 2), torch.ones(5, 1, 2, 2)
+        brain[..., 0] = 0
+        found = smooth_through_slices(probabilities, brain, 1.0)
+        assert torch.equal(found[..., 0], probabilities[..., 0])
+        assert not torch.allclose(found[..., 1], probabilities[..., 1])

@@ -13,6 +13,7 @@ from diffusers import (
 
 from recoseg_hf.pipeline import pipeline_recoseg
 from recoseg_hf.pipeline.denoising import slice_generators
+from recoseg_hf.pipeline.masks import smooth_through_slices
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.pipeline.residual import calibrate_residual, residual_map
 from tests.tiny import FEW_STEP, brain_slices, clean_of, oracle_for, tiny_pipeline
@@ -177,19 +178,31 @@ class TestReproducibility:
         for name in ("residual", "probability"):
             assert np.allclose(getattr(parts, name), getattr(whole, name), atol=1e-5)
 
-    def test_empty_slices_change_nothing_for_the_others(self, images):
-        pipeline = tiny_pipeline(context_slices=1)
+    @pytest.mark.parametrize("smoothing", [0.0, 1.0])
+    def test_empty_slices_change_nothing_for_the_others(self, smoothing, images):
+        pipeline = tiny_pipeline(context_slices=1, slice_smoothing=smoothing)
         taller = {name: np.concatenate([image, np.zeros_like(image)]) for name, image in images.items()}
         whole, padded = pipeline(**images, generator=seeded()), pipeline(**taller, generator=seeded())
         for name in ("mask", "probability", "t1ce", "residual"):
-            assert np.array_equal(getattr(padded, name)[:6], getattr(whole, name))
+            assert np.allclose(getattr(padded, name)[:6], getattr(whole, name), rtol=1e-6)
             assert not getattr(padded, name)[6:].any()
 
-    def test_slices_beside_an_empty_one_see_no_empty_context(self, images):
+    @pytest.mark.parametrize("smoothing", [0.0, 1.0])
+    def test_slices_beside_an_empty_one_see_no_empty_context(self, smoothing, images):
         cropped = {name: image[1:5] for name, image in images.items()}  # without the two empty slices
-        pipeline = tiny_pipeline(synthesizer=None, segmenter_inputs="flair,t1,t2", context_slices=1)
+        settings = {"segmenter_inputs": "flair,t1,t2", "context_slices": 1, "slice_smoothing": smoothing}
+        pipeline = tiny_pipeline(synthesizer=None, **settings)
         whole, found = pipeline(**images), pipeline(**cropped)
-        assert np.array_equal(found.probability, whole.probability[1:5])
+        assert np.allclose(found.probability, whole.probability[1:5], rtol=1e-6)
+
+    def test_probabilities_are_averaged_through_the_brain(self, images):
+        pipeline = tiny_pipeline(synthesizer=None, segmenter_inputs="flair,t1,t2", slice_smoothing=1.0)
+        stack = pipeline.preprocess({name: torch.from_numpy(image) for name, image in images.items()})
+        found = pipeline._segment(stack, None, None, "none", 16)
+        pipeline.register_to_config(slice_smoothing=0.0)
+        alone = pipeline._segment(stack, None, None, "none", 16)
+        assert torch.allclose(found, smooth_through_slices(alone, stack.brain, 1.0))
+        assert not torch.allclose(found, alone, atol=1e-4)
 
     def test_the_generator_decides(self, pipeline, images):
         first, again, other = (pipeline(**images, generator=seeded(seed)).t1ce for seed in (1, 1, 2))
