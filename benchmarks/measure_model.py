@@ -24,10 +24,10 @@ import numpy as np
 import torch
 
 from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
+from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.inference import Prediction, load_pipeline, predict_case
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.learning.slices import read_split
