@@ -38,8 +38,8 @@ def write_prediction(
 ) -> dict[str, Path]:
     """Write a prediction's volumes, report and overview picture.
 
-    The files appear together at the end; a failure leaves the folder as it was. The report holds the SHA-256 of each
-    other file, so that a later run can tell whether the result is whole. The synthetic T1ce bears
+    The files appear together at the end; a failure or Ctrl-C leaves the folder as it was. The report holds the SHA-256
+    of each other file, so that a later run can tell whether the result is whole. The synthetic T1ce bears
     `_desc-synth_` in its name and has a JSON sidecar that says how it was made, so it cannot be taken for a measured
     one; the output folder may therefore be the case's own.
 
@@ -65,9 +65,7 @@ def write_prediction(
         with staging_folder(output_dir) as staging:
             staged = output_paths(case.subject, staging)
             written = _write_all(prediction, case, staged)
-            with _all_or_none(final):
-                for name in {*final.keys() - written, "report"}:
-                    final[name].unlink(missing_ok=True)  # of an earlier run, and no part of this result
+            with _all_or_none(final, staging / "earlier"):
                 for name in written:
                     os.replace(staged[name], final[name])
         sync(output_dir)
@@ -77,13 +75,21 @@ def write_prediction(
 
 
 @contextlib.contextmanager
-def _all_or_none(paths: dict[str, Path]) -> Iterator[None]:
-    """Remove what is there of a result when putting it there is broken off; the earlier one is gone by then."""
+def _all_or_none(paths: dict[str, Path], aside: Path) -> Iterator[None]:
+    """Put an earlier result aside, and back when putting the new one in its place is broken off."""
+    aside.mkdir()
+    earlier = {aside / path.name: path for path in reversed(paths.values()) if path.exists()}  # the report first
     try:
+        for kept, path in earlier.items():
+            os.replace(path, kept)
         yield
     except BaseException:
+        moved = {kept: path for kept, path in earlier.items() if kept.exists()}
         for path in paths.values():
-            path.unlink(missing_ok=True)
+            if path in moved.values() or path not in earlier.values():
+                path.unlink(missing_ok=True)
+        for kept, path in reversed(moved.items()):
+            os.replace(kept, path)
         raise
 
 

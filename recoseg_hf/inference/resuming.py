@@ -16,7 +16,8 @@ from recoseg_hf.inference.results import output_paths
 from recoseg_hf.inference.staging import is_being_made
 
 _ASK = "Choose another output folder, or ask to overwrite."
-_KEYS = ("inputs", "outputs", "model", "settings", "versions")
+_DTYPE = "This processor computes in another dtype: name the earlier one (`--dtype`), or ask to overwrite."
+_KEYS = ("inputs", "outputs", "model", "settings", "versions", "results")
 _PLACES = ("device",)  # where a result was computed, not what
 
 
@@ -26,7 +27,7 @@ def standing_report(
     """Return the report of a finished result made from the same scans by the same model, settings and version.
 
     A result counts as finished when every file that its report records is there with the recorded hash. What is torn
-    or was made from other scans is to be made again; what only a person can have made is not touched.
+    is to be made again; what was made otherwise, from other scans too, or changed by a person is not touched.
 
     Args:
         subject: of the case.
@@ -51,8 +52,9 @@ def standing_report(
             return None
         raise InputError(folder, f"it holds {', '.join(present)} and no report", "no files, or a whole result", _ASK)
     report = _read(paths["report"])
-    if report is None or not _whole(report["outputs"], paths) or report["inputs"] != inputs:
+    if report is None or not _whole(report["outputs"], paths):
         return None
+    _check_same_scans(paths["report"], report["inputs"], inputs)
     _check_made_alike(paths["report"], report, model, settings)
     return report
 
@@ -63,7 +65,11 @@ def _read(path: Path) -> dict[str, Any] | None:
         report = json.loads(path.read_bytes())
     except ValueError:
         return None
-    if not isinstance(report, dict) or any(not isinstance(report.get(key), dict) for key in _KEYS):
+    if (
+        not isinstance(report, dict)
+        or any(not isinstance(report.get(key), dict) for key in _KEYS)
+        or not report["outputs"]
+    ):
         raise InputError(path, "it does not record what its result was made from", f"{', '.join(_KEYS)}", _ASK)
     return report
 
@@ -96,6 +102,14 @@ def _is_volume(path: Path) -> bool:
     return True
 
 
+def _check_same_scans(path: Path, then: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Another site's subject may have the same name, so a result of other scans is not taken for an old one."""
+    differing = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
+    if differing:
+        found = f"it was made from another {' and another '.join(differing)}"
+        raise InputError(path, found, "a result of these scans", _ASK)
+
+
 def _check_made_alike(
     path: Path, report: Mapping[str, Any], model: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> None:
@@ -105,7 +119,8 @@ def _check_made_alike(
     differing = [name for name in now if then.get(name) != now[name]]
     if differing:
         found = f"it was made with {', '.join(f'{name} {then.get(name)}' for name in differing)}"
-        raise InputError(path, found, ", ".join(f"{name} {now[name]}" for name in differing), _ASK)
+        remedy = _DTYPE if then.get("dtype") != now.get("dtype") else _ASK
+        raise InputError(path, found, ", ".join(f"{name} {now[name]}" for name in differing), remedy)
 
 
 def _making(model: Mapping[str, Any], settings: Mapping[str, Any], versions: Mapping[str, Any]) -> dict[str, Any]:

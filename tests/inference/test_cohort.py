@@ -92,12 +92,16 @@ def test_a_torn_result_is_made_again(tiny_pipeline, cohort, tear):
     assert result_bytes(cohort / "out") == before
 
 
-def test_a_changed_scan_is_predicted_again(tiny_pipeline, cohort):
+def test_a_result_of_other_scans_stays_unless_asked(tiny_pipeline, cohort):
+    """Another site may have a subject of the same name."""
     scan = cohort / "cases" / "sub-02" / "sub-02_t2.nii.gz"
     volume = read_volume(scan)
     write_volume(scan, Volume(volume.data[::-1].copy(), volume.affine))
     before = result_bytes(cohort / "out")
-    assert states(predict(tiny_pipeline, cohort)) == ["skipped", "done"]
+    _, outcome = predict(tiny_pipeline, cohort)
+    assert "it was made from another t2; expected a result of these scans. Choose another" in outcome.message
+    assert result_bytes(cohort / "out") == before
+    assert states(predict(tiny_pipeline, cohort, overwrite=True)) == ["skipped", "done"]
     changed = {name for name, content in result_bytes(cohort / "out").items() if content != before[name]}
     assert "sub-02/sub-02_desc-synth_t1ce.nii.gz" in changed
     assert not any(name.startswith("sub-01") for name in changed)

@@ -130,17 +130,24 @@ def test_a_full_disk_leaves_the_folder_as_it_was(case, prediction, tmp_path, ove
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_being_stopped_while_the_files_are_moved_leaves_none(case, prediction, tmp_path, monkeypatch, overwrite):
+@pytest.mark.parametrize("stop_at", ["put the mask aside", "put the mask in its place"])
+def test_being_stopped_while_the_files_are_moved_leaves_the_folder_as_it_was(
+    case, prediction, tmp_path, monkeypatch, overwrite, stop_at
+):
     if overwrite:
         write_prediction(prediction, case, tmp_path)
-    replace_file = os.replace
+    before, replace_file, mask, stopped = contents(tmp_path), os.replace, tmp_path / "sub-01_mask.nii.gz", []
 
     def stop_at_the_mask(source, target):
-        if target == tmp_path / "sub-01_mask.nii.gz":
+        if not stopped and mask == (source if "aside" in stop_at else target):
+            stopped.append(target)
             raise KeyboardInterrupt
         replace_file(source, target)
 
     monkeypatch.setattr(os, "replace", stop_at_the_mask)
+    if "aside" in stop_at and not overwrite:  # nothing to put aside
+        write_prediction(prediction, case, tmp_path)
+        return
     with pytest.raises(KeyboardInterrupt):
         write_prediction(prediction, case, tmp_path, overwrite=overwrite)
-    assert contents(tmp_path) == {}
+    assert contents(tmp_path) == before
