@@ -221,13 +221,7 @@ def main() -> None:
     pipeline.set_progress_bar_config(disable=True)
     cases = list(islice(validation_cases(options.data, options.part), options.subjects))
     result = MEASUREMENTS[options.what](pipeline, cases)
-    threads = torch.get_num_threads()
-    result["measurement"] = {
-        "what": options.what,
-        "part": options.part,
-        "dtype": str(pipeline.dtype),
-        "threads": threads,
-    }
+    result["measurement"] = {"what": options.what, "part": options.part, **conditions(pipeline)}
     write_json(options.output, result)
     print(json.dumps(result, indent=2))
 

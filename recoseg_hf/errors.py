@@ -39,3 +39,7 @@ class CheckpointError(RecosegError):
 
 class DivergenceError(RecosegError):
     """A training run's loss is no longer finite."""
+
+
+class LaunchError(RecosegError):
+    """The processes of a training were not started so that they can train together."""

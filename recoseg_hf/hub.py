@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import atomic_write, shipped_folder, write_json
+from recoseg_hf.files import atomic_write, shipped_folder
+from recoseg_hf.learning.run_record import RECORD
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 CARD = "README.md"
 TRAINING_RECORD = "training.json"
-TRAINING_RECORD_OF_RUN = "training_record.json"
+SITE_CARD = "site_card.md"
 
 
 def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
@@ -27,27 +28,40 @@ def save_half(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
     """
     import torch
 
-    pipeline.to(dtype=torch.float16).save_pretrained(str(folder), safe_serialization=True)
-    for weights in Path(folder).glob("*/*.safetensors"):
-        weights.chmod(0o644)  # safetensors writes for the owner alone; a package is read by others
-    for config in (*Path(folder).glob("*.json"), *Path(folder).glob("*/*.json")):
-        values = json.loads(config.read_text(encoding="utf-8"))
-        if values.pop("_name_or_path", None) is not None:  # diffusers notes where it was loaded from: a local path
-            write_json(config, values)
+    from recoseg_hf.inference.saving import save_pipeline
+
+    save_pipeline(pipeline.to(dtype=torch.float16), folder)
 
 
 def published_files(folder: str | Path) -> list[Path]:
     """Return what of a run's folder is the model, and may be published: no checkpoint, log, optimiser or slices."""
     folder = Path(folder)
-    patterns = ("model_index.json", TRAINING_RECORD_OF_RUN, CARD, "LICENSE.md", "*.py")
+    patterns = ("model_index.json", RECORD, CARD, SITE_CARD, "LICENSE.md")
     parts = ("synthesizer", "segmenter", "scheduler")
     found = [file for pattern in patterns for file in folder.glob(pattern)]
     found += [file for part in parts for kind in ("*.json", "*.safetensors") for file in (folder / part).glob(kind)]
     return sorted(file for file in found if file.is_file())
 
 
+def published_contents(folder: Path) -> dict[str, bytes | str]:
+    """Return what is uploaded under which name: a file's path, or its content where that is changed."""
+    contents: dict[str, bytes | str] = {
+        file.relative_to(folder).as_posix(): str(file) for file in published_files(folder)
+    }
+    if RECORD in contents:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record.pop("subjects_seen", None)
+        contents[RECORD] = json.dumps(record, indent=2, sort_keys=True).encode()
+    if SITE_CARD in contents and CARD not in contents:
+        contents[CARD] = contents.pop(SITE_CARD)
+    return contents
+
+
 def push_model(folder: str | Path, hub_id: str, private: bool = True) -> str:
     """Upload a trained pipeline to the Hub, in one commit.
+
+    Its record goes without the hashes of who was trained on: names that are known elsewhere could be tried on them.
+    Where the folder has no card, the site card is the repository's.
 
     Args:
         folder: that a training script or `save_pretrained` wrote.
@@ -58,15 +72,20 @@ def push_model(folder: str | Path, hub_id: str, private: bool = True) -> str:
         The commit's address.
 
     Raises:
-        InputError: the Hub cannot be reached or refuses; the model stays in its folder.
+        InputError: the Hub cannot be reached or refuses, or the repository is there and public though a private one
+            was asked for; the model stays in its folder.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     folder, api = Path(folder), HfApi()
-    operations = [CommitOperationAdd(file.relative_to(folder).as_posix(), file) for file in published_files(folder)]
+    contents = published_contents(folder)
+    operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
     try:
         api.create_repo(hub_id, private=private, exist_ok=True)
+        if private and not api.repo_info(hub_id).private:
+            remedy = "Make it private, name another, or publish on purpose with --hub_private_repo false."
+            raise InputError(hub_id, "it is public", "a private repository", remedy)
         return str(api.create_commit(hub_id, operations, commit_message="Upload a trained pipeline").commit_url)
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -1,16 +1,20 @@
 """The embedded model's folder: half-precision safetensors, no local path, a card of measured numbers."""
 
 import json
+import shutil
 
 import pytest
+import torch
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.hub import published_files, push_model, render_card, save_half
+from recoseg_hf.hub import published_contents, published_files, push_model, render_card, save_half
+from recoseg_hf.inference import load_pipeline
+from recoseg_hf.inference.report import describe_model
+from recoseg_hf.inference.saving import save_pipeline
 from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
 
 
 def test_saved_halves_load_as_float32_and_name_no_local_path(tiny_pipeline, tmp_path):
-    import torch
     from safetensors import safe_open
 
     tiny_pipeline.save_pretrained(tmp_path / "run")
@@ -35,12 +39,21 @@ def test_embedded_model_is_small_and_bears_its_licence():
     assert "not a medical device" in (EMBEDDED_MODEL / "LICENSE.md").read_text()
 
 
-def test_embedded_card_is_rendered_from_the_committed_results():
-    card = (EMBEDDED_MODEL / "README.md").read_text(encoding="utf-8")
-    accuracy = json.loads((EMBEDDED_MODEL.parents[2] / "benchmarks" / "results" / "accuracy.json").read_text())
-    assert f"{accuracy['default']['volume']['dice']['value']:.3f}" in card
-    assert card.startswith("---\n")
-    assert "license_name: research-use-only" in card
+def test_embedded_card_is_rendered_from_the_committed_results(tmp_path):
+    results = EMBEDDED_MODEL.parents[2] / "benchmarks" / "results"
+    copied = shutil.copytree(EMBEDDED_MODEL, tmp_path / "recoseg-small")
+    rendered = render_card(copied, results).read_text(encoding="utf-8")
+    assert rendered == (EMBEDDED_MODEL / "README.md").read_text(encoding="utf-8"), "run benchmarks/write_card.py"
+    assert rendered.startswith("---\n")
+    assert "license_name: research-use-only" in rendered
+
+
+@pytest.mark.parametrize("name", ["accuracy", "residual", "steps", "thresholds", "simulated", "dtypes", "command"])
+def test_results_are_those_of_the_embedded_model(name):
+    file = EMBEDDED_MODEL.parents[2] / "benchmarks" / "results" / f"{name}.json"
+    measured = json.loads(file.read_text())["measurement"]
+    model = describe_model(load_pipeline(device="cpu", dtype=getattr(torch, measured["dtype"])))
+    assert measured["model"] == {name: model[name] for name in ("weights_sha256", "configuration_sha256")}
 
 
 def test_default_loads_without_an_argument_and_is_a_diffusion_model_over_all_timesteps():
@@ -56,14 +69,26 @@ def test_of_a_runs_folder_the_model_alone_is_published(tiny_pipeline, tmp_path):
     for name in ("checkpoint-3/net.safetensors", "logs/events", "slices/train/data.arrow", "segmenter/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    for name in ("best_ema.safetensors", "log.jsonl", "training_record.json", "README.md"):
+    for name in ("best_ema.safetensors", "log.jsonl", "site_card.md", "notes.py"):
         (tmp_path / name).write_text("")
+    (tmp_path / "training_record.json").write_text('{"steps": 3, "subjects_seen": ["0123"]}')
     found = {file.relative_to(tmp_path).as_posix() for file in published_files(tmp_path)}
     assert found == {
-        "README.md", "model_index.json", "training_record.json", "scheduler/scheduler_config.json",
+        "model_index.json", "site_card.md", "training_record.json", "scheduler/scheduler_config.json",
         "segmenter/config.json", "segmenter/diffusion_pytorch_model.safetensors",
         "synthesizer/config.json", "synthesizer/diffusion_pytorch_model.safetensors",
     }  # fmt: skip
+    contents = published_contents(tmp_path)
+    assert json.loads(contents["training_record.json"]) == {"steps": 3}
+    assert contents["README.md"] == str(tmp_path / "site_card.md")
+    assert "site_card.md" not in contents
+
+
+def test_no_path_is_published(tiny_pipeline, tmp_path):
+    save_pipeline(tiny_pipeline, tmp_path / "first")
+    save_pipeline(ReCoSegPipeline.from_pretrained(tmp_path / "first"), tmp_path / "second")
+    for file in published_files(tmp_path / "second"):
+        assert str(tmp_path).encode() not in file.read_bytes(), file.name
 
 
 def test_an_upload_that_fails_leaves_the_model_and_says_what_to_do(tiny_pipeline, tmp_path, monkeypatch):

@@ -211,8 +211,11 @@ def climbed(
     everybody = replace(common, label_fraction=1.0, label_subjects=0, healthy_slice_share=1.0)
     start = load_or_build(common.pretrained_model_name_or_path, common.seed)
     subjects = open_data(everybody, start).subjects()
-    # A BraTS-style folder has now been prepared, once for all runs.
-    common = replace(common, train_data_dir=str(slices_folder(common.train_data_dir, common.output_dir)))
+    # A BraTS-style folder has now been prepared, once for all runs, with residuals where the system needs them.
+    slices = slices_folder(common.train_data_dir, common.output_dir)
+    drawn = slices.with_name("slices_residuals")
+    made = slices != Path(common.train_data_dir)
+    common = replace(common, train_data_dir=str(drawn if made and drawn.is_dir() else slices))
     rungs = plan_rungs(own.rungs, subjects["train"], own.label_seeds, own.unlabelled)
     return summary(climb(rungs, common, train), subjects, common)
 

@@ -47,7 +47,7 @@ def main(options: SynthesizerOptions) -> None:
     run.accelerator.print(run.describe())
     with run.accelerator.main_process_first():
         data = open_data(options, pipeline)
-    run.resume(data)
+    run.resume(data, pipeline)
     watched = watched_slices(data.validation)
     bar = run.progress_bar()
     for step, batches in run.steps(data.train):

@@ -63,6 +63,8 @@ def predict(
     """
     files = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}
     _check_usage(case_dir, files, cohort, subject)
+    if threshold is not None and not 0 < threshold < 1:
+        raise typer.BadParameter(f"--threshold {threshold:g}; expected a number between 0 and 1, neither of them")
     model_options = {"model": model, "revision": revision, "device": device, "dtype": dtype}
     settings = {
         "num_inference_steps": steps,

@@ -17,19 +17,19 @@ def run_script(main: Callable[[Options], None], kind: type[Options]) -> None:
     Exit codes: 0; 2 for options that cannot be used; 3 for data, models and checkpoints that cannot; 4 for a loss that
     is not finite; 130 and 143 after Ctrl-C and SIGTERM.
     """
-    from recoseg_hf.errors import CheckpointError, DivergenceError, InputError
+    from recoseg_hf.errors import DivergenceError, RecosegError
     from recoseg_hf.learning.interruption import TrainingInterrupted
     from recoseg_hf.learning.options import parse_options
 
     options = parse_options(kind)
     try:
         main(options)
-    except (InputError, CheckpointError) as error:
-        _leave(error, EXIT_BAD_INPUT)
-    except DivergenceError as error:
-        _leave(error, EXIT_DIVERGED)
     except TrainingInterrupted as error:
         _leave(error, error.exit_code)
+    except DivergenceError as error:
+        _leave(error, EXIT_DIVERGED)
+    except RecosegError as error:
+        _leave(error, EXIT_BAD_INPUT)
 
 
 def _leave(error: Exception, code: int) -> None:

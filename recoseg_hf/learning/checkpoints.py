@@ -17,6 +17,7 @@ from recoseg_hf.files import atomic_write, sha256_file, sync, write_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
+SUPERSEDED = "superseded-"
 _PARTIAL, _REPLACED = ".partial-", ".replaced-"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -57,17 +58,32 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
         if not _is_full_disk(error):
             raise
         raise CheckpointError(_no_room(folder, state)) from error
-    _replace(partial, target)
+    former = _replace(partial, target)
     verify_checkpoint(target)
-    for old in complete_checkpoints(folder)[: -max(keep, 1)]:
+    shutil.rmtree(former, ignore_errors=True)
+    others = [path for path in complete_checkpoints(folder) if path != target]
+    for old in others[: len(others) + 1 - max(keep, 1)]:
         shutil.rmtree(old)
     return target
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what runs left behind that ended while they saved."""
+    """Remove what runs left behind that ended while they saved; a checkpoint that was put aside comes back."""
+    for former in folder.glob(f"{_REPLACED}*"):
+        target = folder / former.name.removeprefix(_REPLACED)
+        if not target.exists():
+            former.rename(target)
     for path in (*folder.glob(f"{_PARTIAL}*"), *folder.glob(f"{_REPLACED}*")):
         shutil.rmtree(path, ignore_errors=True)
+
+
+def set_aside_later(folder: Path, step: int) -> None:
+    """Rename checkpoints later than the step that a run goes on from: `latest` is to mean this run's."""
+    for path in complete_checkpoints(folder):
+        if int(path.name.removeprefix(PREFIX)) > step:
+            aside = folder / f"{SUPERSEDED}{path.name}"
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
 
 
 def _write(partial: Path, state: TrainingState) -> None:
@@ -80,15 +96,15 @@ def _write(partial: Path, state: TrainingState) -> None:
     write_json(partial / MANIFEST, {file.name: sha256_file(file) for file in sorted(partial.iterdir())})
 
 
-def _replace(partial: Path, target: Path) -> None:
-    """Put a whole folder in its place; a run resumed from an earlier step finds one of the same name there."""
+def _replace(partial: Path, target: Path) -> Path:
+    """Put a whole folder in its place; one of the same name, of a run resumed from an earlier step, goes aside."""
     former = target.with_name(f"{_REPLACED}{target.name}")
     if target.exists():
         shutil.rmtree(former, ignore_errors=True)
         target.rename(former)
     partial.rename(target)
     sync(target.parent)
-    shutil.rmtree(former, ignore_errors=True)
+    return former
 
 
 def _is_full_disk(error: OSError | SafetensorError) -> bool:

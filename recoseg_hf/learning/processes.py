@@ -8,6 +8,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType, broadcast
 
+from recoseg_hf.errors import LaunchError
+
 _SPLIT = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 Item = TypeVar("Item")
@@ -45,16 +47,22 @@ def check_processes(known: int, kind: DistributedType = DistributedType.NO) -> N
         kind: how they share the net.
 
     Raises:
-        RuntimeError: saying how to launch them.
+        LaunchError: saying how to launch them.
     """
     launched = int(os.environ.get("WORLD_SIZE", "1"))
     if launched != known:
-        raise RuntimeError(
+        raise LaunchError(
             f"{launched} processes were launched and each knows of {known}: they would train apart and overwrite one "
             "another. On a CPU set ACCELERATE_USE_CPU=true (see training/README.md)."
         )
+    if launched == 1 and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+        # What `accelerate launch --cpu --num_processes 2` leaves behind when it starts a single process.
+        raise LaunchError(
+            "several processes were asked for and one was started; expected as many as asked for. On a CPU launch "
+            "with ACCELERATE_USE_CPU=true and --multi_gpu (see training/README.md)."
+        )
     if kind in _SPLIT:
-        raise RuntimeError(
+        raise LaunchError(
             f"Accelerate is configured for {kind.value}, which splits weights or optimiser over processes; expected "
             "plain data parallelism: these nets fit on any one device. Launch with --multi_gpu, or run "
             "`accelerate config` anew."
@@ -69,7 +77,7 @@ def exchange_losses(accelerator: Accelerator, losses: torch.Tensor, signal: int)
         losses: of this process's micro-batches, (M,).
         signal: that this process got.
     """
-    mine = torch.stack([losses.double().mean(), torch.tensor(float(signal), device=losses.device)])
+    mine = torch.stack([losses.float().mean(), torch.tensor(float(signal), device=losses.device)])
     every = accelerator.gather(mine[None])
     return every[:, 0].mean().item(), int(every[:, 1].max().item())
 

@@ -59,17 +59,26 @@ def describe_residuals(
     }
 
 
-def check_slices(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Refuse residuals that were drawn for other slices than those they lie beside.
+def check_slices(folder: Path, manifest: Mapping[str, Any], columns: Sequence[str] = ()) -> None:
+    """Refuse residuals that were drawn for other slices than those they lie beside, or without what is needed.
+
+    Args:
+        folder: of the data set.
+        manifest: of the data set.
+        columns: that the segmenter is trained on.
 
     Raises:
-        InputError: the manifest's residuals are of another origin, or of an older version that did not record it.
+        InputError: no spread was drawn though it is needed, or the manifest's residuals are of another origin, or of
+            an older version that did not record it.
     """
     file, found = folder / MANIFEST, manifest.get("residuals", {})
     if "slices_sha256" not in found:
         raise InputError(file, "residuals of unknown origin", "the record of what they were drawn for", _DRAW_ANEW)
     if found["slices_sha256"] != slices_fingerprint(manifest):
         raise InputError(file, "residuals drawn for other slices", "residuals of these slices", _DRAW_ANEW)
+    if "spread" in columns and found.get("samples", 0) < 2:
+        remedy = "Draw them with --num_samples 4, or train with --ensemble_share 0."
+        raise InputError(file, "residuals drawn without a spread over samples", "2 samples or more", remedy)
     drawn = {subject for model in found["models"] for subject in model["subjects"]}
     missing = {subject for names in manifest["subjects"].values() for subject in names} - drawn
     if missing:

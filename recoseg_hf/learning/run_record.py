@@ -23,16 +23,17 @@ _FREE = (
 )  # fmt: skip
 
 
-def made_with(options: TrainingOptions, data: str, processes: int) -> dict[str, Any]:
+def made_with(options: TrainingOptions, data: str, processes: int, start: str) -> dict[str, Any]:
     """Everything that decides the weights of a run, as JSON values.
 
     Args:
         options: of the script.
         data: fingerprint of the training data.
         processes: that share each step.
+        start: hash of the weights that the run starts from.
     """
     chosen = {name: value for name, value in asdict(options).items() if name not in _FREE}
-    return {"options": chosen, "data": data, "processes": processes}
+    return {"options": chosen, "data": data, "processes": processes, "start": start}
 
 
 def check_unchanged(checkpoint: Path, found: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -52,8 +53,8 @@ def check_unchanged(checkpoint: Path, found: Mapping[str, Any], now: Mapping[str
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {"data": values["data"][:12] if values.get("data") else None, "processes": values.get("processes")}
-    return dict(values.get("options", {})) | shown
+    hashes = {name: str(values.get(name))[:12] for name in ("data", "start")}
+    return dict(values.get("options", {})) | hashes | {"processes": values.get("processes")}
 
 
 def write_record(

@@ -1,5 +1,6 @@
 """A prepared slice data set as batches for the nets: a slice with its neighbours, in order."""
 
+import signal
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from pathlib import Path
@@ -130,7 +131,7 @@ def open_slices(
     for name, table in tables.items():
         _check_subjects(source, name, set(table["subject"][:]), set(manifest["subjects"].get(name, ())))
     if columns:
-        check_slices(source, manifest)
+        check_slices(source, manifest, columns)
     return tables
 
 
@@ -192,4 +193,16 @@ def training_loader(
 ) -> DataLoader:
     """One loader for all micro-steps from `start` to `stop`; the order is a function of seed, step and rank alone."""
     sampler = StepSampler(len(dataset), batch_size, seed, start, stop, rank, world_size)
-    return DataLoader(dataset, batch_sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_run,
+    )
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """A launcher and Ctrl-C signal the whole group of processes; a run finishes its step, and needs its workers."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

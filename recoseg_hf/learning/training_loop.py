@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
@@ -16,12 +18,16 @@ from tqdm.auto import tqdm
 
 from recoseg_hf.errors import CheckpointError, DivergenceError
 from recoseg_hf.files import atomic_write
+from recoseg_hf.inference.report import weights_sha256
+from recoseg_hf.inference.saving import save_pipeline
 from recoseg_hf.learning.checkpoints import (
+    PREFIX,
     TrainingState,
     complete_checkpoints,
     load_checkpoint,
     remove_partial,
     save_checkpoint,
+    set_aside_later,
 )
 from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, estimate_run, slices_per_step
 from recoseg_hf.learning.freezing import freeze
@@ -59,6 +65,8 @@ class TrainingRun:
             mixed_precision=options.mixed_precision,
             log_with=None if options.report_to == "none" else options.report_to,
             project_dir=self.folder / "logs",
+            # Others wait while the main process prepares the data, which may take hours.
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=1))],
         )
         check_processes(self.accelerator.num_processes, self.accelerator.distributed_type)
         if options.gradient_checkpointing:
@@ -97,18 +105,20 @@ class TrainingRun:
         """How the processes share a validation."""
         return over_processes(self.accelerator)
 
-    def resume(self, data: TrainingData) -> None:
+    def resume(self, data: TrainingData, pipeline: ReCoSegPipeline) -> None:
         """Continue from the checkpoint that the options name; starts the trackers either way.
 
         Args:
             data: of the run.
+            pipeline: whose net is trained, with the weights that the run starts from.
 
         Raises:
             CheckpointError: the checkpoint is not complete and unchanged, or was made with other settings or data; or
                 none is named and the folder has some, with which those of a new run would get mixed up.
         """
         self._data = data
-        self._made_with = made_with(self.options, data.fingerprint(), self.accelerator.num_processes)
+        processes, start = self.accelerator.num_processes, weights_sha256(pipeline)
+        self._made_with = made_with(self.options, data.fingerprint(), processes, start)
         if self.options.dry_run:
             return
         wanted = self.options.resume_from_checkpoint
@@ -122,11 +132,12 @@ class TrainingRun:
             self._restore(found[-1])
         if self.accelerator.is_main_process:
             remove_partial(self.folder)
+            set_aside_later(self.folder, self.step)
             cut_log(self.folder, self.step)
         if self.options.report_to != "none":
             # What an interrupted run drew past its last checkpoint is drawn anew, not twice.
             purge = {"tensorboard": {"purge_step": self.step + 1}}
-            self.accelerator.init_trackers("tensorboard", config=dict(self.options.__dict__), init_kwargs=purge)
+            self.accelerator.init_trackers("tensorboard", config=self._made_with["options"], init_kwargs=purge)
 
     def progress_bar(self) -> tqdm:
         """One bar over all slices to be seen, on the main process alone."""
@@ -187,14 +198,16 @@ class TrainingRun:
         """Clip, step the optimiser and the average; returns the step's mean loss over all processes.
 
         Raises:
-            DivergenceError: the loss of one process is not finite; all stop before it can spoil the weights, and the
-                state before this step is saved.
+            DivergenceError: the loss of one process or the gradient is not finite; all stop before it can spoil the
+                weights, and the state before this step is saved.
         """
         loss, self._stopping = exchange_losses(self.accelerator, torch.stack(self._losses), self._stop.number)
         self._losses.clear()
         if not math.isfinite(loss):
             self._diverged(loss)
-        self.accelerator.clip_grad_norm_(self.net.parameters(), self.options.max_grad_norm)
+        norm = self.accelerator.clip_grad_norm_(self.net.parameters(), self.options.max_grad_norm)
+        if self.accelerator.scaler is None and not norm.isfinite():  # fp16's scaler skips such a step by itself
+            self._diverged(norm.item(), "gradient's norm")
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -278,7 +291,7 @@ class TrainingRun:
             return
         self._take_best()
         if self.accelerator.is_main_process:
-            pipeline.save_pretrained(self.folder)
+            save_pipeline(pipeline, self.folder)
             subjects, start = self._data.learnt_from(), self.options.pretrained_model_name_or_path
             write_record(self.folder, self._made_with, subjects, start, self.step, self._clock.total)
         self.accelerator.end_training()
@@ -294,18 +307,19 @@ class TrainingRun:
     def _take_best(self) -> None:
         self.accelerator.wait_for_everyone()
         best = self.folder / BEST_WEIGHTS
-        weights = load_file(best) if best.is_file() else self._averaged_weights()
+        weights = load_file(best) if self.watch.best is not None else self._averaged_weights()
         self.bare_net.load_state_dict(dict(self.bare_net.named_buffers()) | weights)
         self.bare_net.eval()
 
-    def _diverged(self, loss: float) -> None:
+    def _diverged(self, value: float, what: str = "loss") -> None:
         self.optimizer.zero_grad()
-        self.save()
+        if self.folder / f"{PREFIX}{self.step}" not in complete_checkpoints(self.folder):
+            self.save()
         self.accelerator.wait_for_everyone()
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         seen = subjects_of_step(self._data.train, self.options, self.step, rank, processes)
         raise DivergenceError(
-            f"the loss is {loss} at step {self.step}, on slices of subjects {', '.join(seen)} (hashes); expected a "
+            f"the {what} is {value} at step {self.step}, on slices of subjects {', '.join(seen)} (hashes); expected a "
             "finite number. The state before this step is saved: look at the data, or go on from it with a lower "
             "--learning_rate and --allow_config_change."
         )

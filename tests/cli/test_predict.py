@@ -100,6 +100,7 @@ def test_no_t1ce_needs_a_choice(case_dir, tiny_model, tmp_path):
         (["--flair", "f.nii"], "missing: --t1, --t2"),
         (["case", "--residual-source", "guess"], "'guess' is not one of 'measured', 'ensemble', 'none'"),
         (["case", "--threshold", "2"], "less than or equal to 1"),
+        (["case", "--threshold", "1"], "--threshold 1; expected a number between 0 and 1, neither of them"),
     ],
 )
 def test_wrong_usage_says_what_is_wrong(arguments, message, tmp_path):

@@ -170,6 +170,20 @@ def test_what_an_ended_run_left_is_removed(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-3"]
 
 
+def test_a_checkpoint_that_was_put_aside_when_the_run_was_killed_comes_back(tmp_path):
+    save_checkpoint(tmp_path, _at(3), keep=1).rename(tmp_path / ".replaced-checkpoint-3")
+    (tmp_path / ".partial-3").mkdir()
+    remove_partial(tmp_path)
+    verify_checkpoint(tmp_path / "checkpoint-3")
+    assert names(tmp_path) == ["checkpoint-3"]
+
+
+def test_what_was_just_saved_is_never_pruned(tmp_path):
+    save_checkpoint(tmp_path, _at(9), keep=1)
+    save_checkpoint(tmp_path, _at(5), keep=1)
+    assert names(tmp_path) == ["checkpoint-5"]
+
+
 class TestDamage:
     @pytest.mark.parametrize("name", ["net.safetensors", "optimizer.safetensors", "state.json"])
     def test_a_changed_byte_is_noticed_and_the_file_named(self, name, tmp_path):

@@ -75,7 +75,7 @@ def train(folder, data, until: int | None = None, **changes) -> TrainingRun:
     """The loop of `train_segmenter.py` with a made-up score; `until` ends it early, as a power cut would."""
     pipeline = system()
     run = new_run(folder, pipeline.segmenter, **changes)
-    run.resume(data)
+    run.resume(data, pipeline)
     teacher = MeanTeacher(run, pipeline, data.unlabelled, SETTINGS, AUGMENTATION, SourceMix())
     for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
@@ -142,8 +142,9 @@ class TestWeight:
 
 class TestTeacher:
     def test_it_is_the_average_and_stays_it(self, data, tmp_path):
-        run = new_run(tmp_path, system().segmenter)
-        run.resume(data)
+        pipeline = system()
+        run = new_run(tmp_path, pipeline.segmenter)
+        run.resume(data, pipeline)
         teacher = teacher_of(run.bare_net, run.ema)
         for _ in range(3):
             run.backward(run.bare_net.conv_out.weight.sum())
@@ -154,8 +155,9 @@ class TestTeacher:
     def test_it_is_the_average_after_a_resume_too(self, data, tmp_path):
         whole = train(tmp_path, data, until=4)
         AcceleratorState._reset_state(reset_partial_state=True)
-        run = new_run(tmp_path, system().segmenter, resume_from_checkpoint="latest")
-        run.resume(data)
+        pipeline = system()
+        run = new_run(tmp_path, pipeline.segmenter, resume_from_checkpoint="latest")
+        run.resume(data, pipeline)
         teacher = teacher_of(run.bare_net, run.ema)
         assert all(map(torch.equal, teacher.parameters(), whole.ema.shadow_params))
 

@@ -6,6 +6,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
+from recoseg_hf.errors import LaunchError
 from recoseg_hf.learning.processes import (
     agreed_scores,
     check_processes,
@@ -36,7 +37,7 @@ def test_a_process_alone_is_no_stranger(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     check_processes(1)
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(RuntimeError, match=r"^3 processes were launched and each knows of 1: they would train apart"):
+    with pytest.raises(LaunchError, match=r"^3 processes were launched and each knows of 1: they would train apart"):
         check_processes(1)
 
 
@@ -44,6 +45,13 @@ def test_a_process_alone_is_no_stranger(monkeypatch):
 def test_a_net_in_parts_is_refused(kind, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with pytest.raises(
-        RuntimeError, match=rf"^Accelerate is configured for {kind.value}, .* expected plain data para"
+        LaunchError, match=rf"^Accelerate is configured for {kind.value}, .* expected plain data para"
     ):
         check_processes(1, kind)
+
+
+def test_one_process_where_several_were_asked_for_is_refused(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with pytest.raises(LaunchError, match="several processes were asked for and one was started; expected as many"):
+        check_processes(1)

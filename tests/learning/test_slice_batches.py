@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import signal
 
 import pytest
 import torch
@@ -75,6 +77,14 @@ class TestSliceDataset:
 
 
 class TestTrainingLoader:
+    def test_a_worker_outlives_the_signals_that_its_run_obeys(self, table):
+        loader = training_loader(SliceDataset(table), 2, seed=0, start=0, stop=8, rank=0, world_size=1, workers=1)
+        batches = iter(loader)
+        next(batches)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(batches._workers[0].pid, number)
+        assert len(list(batches)) == 7
+
     def test_batches_come_in_the_samplers_order(self, table):
         dataset = SliceDataset(table, context_slices=1)
         settings = {"batch_size": 4, "seed": 3, "rank": 0, "world_size": 1, "workers": 0}

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from accelerate.state import AcceleratorState
 from datasets import load_from_disk
 from safetensors.torch import load_file
 
-from recoseg_hf.errors import CheckpointError, DivergenceError
+from recoseg_hf.errors import CheckpointError, DivergenceError, LaunchError
 from recoseg_hf.files import sha256_file
 from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.checkpoints import complete_checkpoints
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.options import TrainingOptions
 from recoseg_hf.learning.run_record import subjects_seen, write_record
@@ -60,6 +62,14 @@ def prepared_run(folder, **changes) -> TrainingRun:
     return TrainingRun(options(folder, **changes), tiny_net(4, 1, dropout=0.0))
 
 
+def resumed_run(folder, data, **changes) -> TrainingRun:
+    """A run of the same start as those of `train`, resumed as its options say."""
+    pipeline = tiny_pipeline(seed=1)
+    run = TrainingRun(options(folder, **changes), pipeline.synthesizer)
+    run.resume(data, pipeline)
+    return run
+
+
 def train(folder, data, until: int | None = None, scores=(0.1, 0.3, 0.2), during=None, **changes) -> TrainingRun:
     """A whole run with made-up validation scores; `until` ends it early, as a power cut would.
 
@@ -67,7 +77,7 @@ def train(folder, data, until: int | None = None, scores=(0.1, 0.3, 0.2), during
     """
     pipeline = tiny_pipeline(seed=1)
     run = TrainingRun(options(folder, **changes), pipeline.synthesizer)
-    run.resume(data)
+    run.resume(data, pipeline)
     for step, batches in run.steps(data.train):
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
@@ -126,21 +136,18 @@ class TestResume:
         assert hashes(whole / "checkpoint-6") == before
 
     def test_latest_starts_from_nothing_where_there_is_nothing(self, data, tmp_path):
-        run = prepared_run(tmp_path, resume_from_checkpoint="latest")
-        run.resume(data)
+        run = resumed_run(tmp_path, data, resume_from_checkpoint="latest")
         assert run.step == 0
 
     def test_a_new_run_is_not_mixed_into_an_old_one(self, data, uninterrupted):
         whole, _ = uninterrupted
-        run = prepared_run(whole)
         message = r"holds checkpoint-6 of another run; .* Go on with --resume_from_checkpoint latest, or name another"
         with pytest.raises(CheckpointError, match=message):
-            run.resume(data)
+            resumed_run(whole, data)
 
     def test_a_checkpoint_that_is_not_there_is_refused(self, data, tmp_path):
-        run = prepared_run(tmp_path, resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
         with pytest.raises(CheckpointError, match=r"checkpoint-9: no manifest\.json; expected a complete checkpoint"):
-            run.resume(data)
+            resumed_run(tmp_path, data, resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
 
     def test_the_log_and_the_best_weights_are_those_of_the_checkpoint(self, uninterrupted, data, tmp_path):
         whole, _ = uninterrupted
@@ -156,26 +163,37 @@ class TestResume:
 
     def test_settings_that_changed_are_named(self, uninterrupted, data, tmp_path):
         whole, _ = uninterrupted
-        changed = {"learning_rate": 0.5, "seed": 7, "output_dir": str(tmp_path), "checkpointing_steps": 99}
-        run = prepared_run(tmp_path, **changed, resume_from_checkpoint=str(whole / "checkpoint-3"))
+        changed = {"learning_rate": 0.5, "seed": 7, "checkpointing_steps": 99}
         message = (
             r"checkpoint-3: made with learning_rate 0\.0003 \(now 0\.5\), seed 0 \(now 7\); .* Repeat them, or go on"
         )
         with pytest.raises(CheckpointError, match=message):
-            run.resume(data)
+            resumed_run(tmp_path, data, **changed, resume_from_checkpoint=str(whole / "checkpoint-3"))
+
+    def test_another_start_is_noticed(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        pipeline = tiny_pipeline(seed=2)
+        run = TrainingRun(options(tmp_path, resume_from_checkpoint=str(whole / "checkpoint-3")), pipeline.synthesizer)
+        with pytest.raises(CheckpointError, match=r"made with start [0-9a-f]{12} \(now [0-9a-f]{12}\); expected"):
+            run.resume(data, pipeline)
+
+    def test_later_checkpoints_of_another_run_are_set_aside(self, uninterrupted, data, tmp_path):
+        whole, _ = uninterrupted
+        folder = shutil.copytree(whole, tmp_path / "run")
+        train(folder, data, until=5, resume_from_checkpoint=str(folder / "checkpoint-3"), checkpointing_steps=4)
+        assert (folder / "superseded-checkpoint-6").is_dir()
+        assert [path.name for path in complete_checkpoints(folder)] == ["checkpoint-3", "checkpoint-4"]
 
     def test_other_data_are_noticed(self, uninterrupted, data, tmp_path):
         whole, _ = uninterrupted
-        run = prepared_run(tmp_path, resume_from_checkpoint=str(whole / "checkpoint-3"))
         other = TrainingData(data.validation, data.train)
         with pytest.raises(CheckpointError, match=r"made with data [0-9a-f]{12} \(now [0-9a-f]{12}\); expected"):
-            run.resume(other)
+            resumed_run(tmp_path, other, resume_from_checkpoint=str(whole / "checkpoint-3"))
 
     def test_a_change_may_be_wanted(self, uninterrupted, data, tmp_path):
         whole, _ = uninterrupted
         settings = {"learning_rate": 0.5, "resume_from_checkpoint": str(whole / "checkpoint-3")}
-        run = prepared_run(tmp_path, **settings, allow_config_change=True)
-        run.resume(data)
+        run = resumed_run(tmp_path, data, **settings, allow_config_change=True)
         assert (run.step, run.options.learning_rate) == (3, 0.5)
 
 
@@ -275,8 +293,7 @@ class TestSteps:
         assert seen == [pytest.approx(0.5, rel=1e-4)]
 
     def test_a_loss_that_is_not_finite_stops_before_it_spoils_anything(self, data, tmp_path):
-        run = prepared_run(tmp_path, gradient_accumulation_steps=1)
-        run.resume(data)
+        run = resumed_run(tmp_path, data, gradient_accumulation_steps=1)
         before = run.net.conv_out.bias.clone()
         run.backward(run.net.conv_out.bias.sum() * float("nan"))
         hashes = {subject_hash(subject) for subject in data.train.chosen_subjects()}
@@ -288,6 +305,15 @@ class TestSteps:
         assert not (tmp_path / BEST_WEIGHTS).exists()
         kept = load_file(tmp_path / "checkpoint-0" / "net.safetensors")
         assert all(torch.equal(kept[name], value) for name, value in run.bare_net.state_dict().items())
+
+    def test_a_gradient_that_is_not_finite_stops_too(self, data, tmp_path):
+        run = resumed_run(tmp_path, data, gradient_accumulation_steps=1, checkpoints_total_limit=1)
+        before = run.net.conv_out.bias.clone()
+        run.backward((run.net.conv_out.bias * 0).square().sum().sqrt())  # 0, with a gradient of 0 / 0
+        with pytest.raises(DivergenceError, match=r"the gradient's norm is (nan|inf) at step 0"):
+            run.update()
+        assert torch.equal(run.net.conv_out.bias, before)
+        assert load_file(tmp_path / "checkpoint-0" / "ema.safetensors")["conv_out.bias"].isfinite().all()
 
     def test_early_stopping_ends_the_run_with_a_checkpoint(self, data, tmp_path):
         run = train(
@@ -301,7 +327,7 @@ class TestSteps:
         monkeypatch.setenv("WORLD_SIZE", "2")
         monkeypatch.delenv("RANK", raising=False)
         monkeypatch.delenv("LOCAL_RANK", raising=False)
-        with pytest.raises(RuntimeError, match=r"2 processes were launched and each knows of 1: .* set ACCEL"):
+        with pytest.raises(LaunchError, match=r"2 processes were launched and each knows of 1: .* set ACCEL"):
             prepared_run(tmp_path)
 
 
@@ -365,7 +391,7 @@ class TestAverage:
     def test_without_validation_the_run_ends_with_the_last_average(self, data, tmp_path):
         pipeline = tiny_pipeline()
         run = TrainingRun(options(tmp_path), pipeline.synthesizer)
-        run.resume(data)
+        run.resume(data, pipeline)
         run.backward(run.net.conv_out.weight.sum())
         run.update()
         run.finish(pipeline)
@@ -409,5 +435,15 @@ class TestPrecision:
         assert hashes(tmp_path / "parts" / "checkpoint-6") == hashes(tmp_path / "whole" / "checkpoint-6")
 
     def test_tensorboard_gets_what_the_log_gets(self, data, tmp_path):
-        train(tmp_path, data, report_to="tensorboard", gradient_accumulation_steps=1)
-        assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        settings = {"report_to": "tensorboard", "gradient_accumulation_steps": 1}
+        train(tmp_path, data, until=5, **settings)
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(tmp_path, data, resume_from_checkpoint="latest", **settings)
+        drawn = EventAccumulator(str(tmp_path / "logs" / "tensorboard"))
+        drawn.Reload()
+        scores = [(event.step, round(event.value, 4)) for event in drawn.Scalars("validation/psnr")]
+        assert scores == [(entry["step"], entry["validation/psnr"]) for entry in logged(tmp_path)]
+        for file in (tmp_path / "logs").rglob("*"):
+            assert not file.is_file() or str(tmp_path).encode() not in file.read_bytes()
