@@ -26,13 +26,15 @@ class Kill:
 
     Attributes:
         rank: which process of the run.
-        micro_step: before which micro-batch of this process, counted from its start; or
-        write: inside which file of a checkpoint, counted from its start.
+        function: at whose call: of the training loop, `randomness` (before a micro-batch); of a checkpoint,
+            `save_file` (while weights are written), `write_json` (before its state or manifest), `sync` (after its
+            renaming).
+        call: which call of this process, counted from its start.
     """
 
     rank: int = 0
-    micro_step: int | None = None
-    write: int | None = None
+    function: str = "randomness"
+    call: int = 0
 
 
 def script(name: str):
@@ -51,6 +53,7 @@ def launch(name: str, arguments: Sequence[object], processes: int = 1, kill: Kil
     """
     running = start(name, arguments, processes, kill)
     running[kill.rank if kill else 0].join(_PATIENCE)
+    assert running[kill.rank if kill else 0].exitcode is not None, "the run hangs"
     if kill:
         for process in running:
             process.kill()
@@ -66,8 +69,7 @@ def start(name: str, arguments: Sequence[object], processes: int = 1, kill: Kill
         port = probe.getsockname()[1]
     texts = [str(argument) for argument in arguments]
     running = [
-        _FORKS.Process(target=_run_rank, args=(name, texts, rank, processes, port, kill), daemon=True)
-        for rank in range(processes)
+        _FORKS.Process(target=_run_rank, args=(name, texts, rank, processes, port, kill)) for rank in range(processes)
     ]
     for process in running:
         process.start()
@@ -112,7 +114,5 @@ def _arrange(kill: Kill) -> None:
 
         return wrapper
 
-    if kill.micro_step is not None:
-        TrainingRun.randomness = counted(TrainingRun.randomness, kill.micro_step)
-    if kill.write is not None:
-        checkpoints.save_file = counted(checkpoints.save_file, kill.write)
+    home = TrainingRun if kill.function == "randomness" else checkpoints
+    setattr(home, kill.function, counted(getattr(home, kill.function), kill.call))

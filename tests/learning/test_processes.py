@@ -44,9 +44,7 @@ def test_a_process_alone_is_no_stranger(monkeypatch):
 @pytest.mark.parametrize("kind", [DistributedType.FSDP, DistributedType.DEEPSPEED])
 def test_a_net_in_parts_is_refused(kind, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with pytest.raises(
-        LaunchError, match=rf"^Accelerate is configured for {kind.value}, .* expected plain data para"
-    ):
+    with pytest.raises(LaunchError, match=rf"^Accelerate is configured for {kind.value}, .* expected plain data para"):
         check_processes(1, kind)
 
 
