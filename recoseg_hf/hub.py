@@ -163,7 +163,8 @@ def _measured_values(results: Path) -> dict[str, Any]:
         for name, region in accuracy["regions"].items()
     ]
     seconds = ("Seconds per subject in memory, median", f"{accuracy['default']['seconds_per_subject']:.1f}")
-    values = {"accuracy": accuracy["default"], "rows": [*summary_rows(accuracy["default"]), *regions, seconds]}
+    rows = [*summary_rows(accuracy["default"]), *regions, seconds]
+    values = {"accuracy": accuracy["default"], "measurement": accuracy["measurement"], "rows": rows}
     for name in ("residual", "steps"):  # tables that a card may lack
         values[name] = _read(results / f"{name}.json") if (results / f"{name}.json").is_file() else None
     if values["residual"]:
