@@ -87,7 +87,8 @@ def dtype_rows(result: dict) -> list[tuple[str, str, str]]:
     """What bfloat16 changes."""
     dice, changed = result["mean_dice"], 100 * result["largest_change_over_mask_volume"]
     faster = result["median_seconds"]["float32"] / result["median_seconds"]["bfloat16"]
-    shown = f"Dice {dice['bfloat16']:.4f} and {dice['float32']:.4f}; at most {changed:.1f} % of a mask changes; {faster:.1f} x"
+    scores = f"Dice {dice['bfloat16']:.4f} and {dice['float32']:.4f}"
+    shown = f"{scores}; at most {changed:.1f} % of a mask changes; {faster:.1f} x"
     return [(f"bfloat16 and float32, speed, n = {result['n']}", shown, "`measure_dtypes.py`")]
 
 
