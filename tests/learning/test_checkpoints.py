@@ -158,8 +158,8 @@ class TestFullDisk:
         large = TrainingState(4, {"net": {"weight": torch.ones(500_000)}}, {"state": {}, "param_groups": []})
         said = without_room(lambda: save_checkpoint(tmp_path, large, keep=1))
         assert re.search(
-            r"^CheckpointError: .*no room for checkpoint-4, which needs 2\.0 MB \([\d.]+ MB are free or allowed\); the "
-            r"last complete one is checkpoint-3\. Make room, and go on with --resume_from_checkpoint latest",
+            r"^CheckpointError: .*no room for checkpoint-4, which needs 2\.0 MB \([\d.]+ MB are free or allowed\); "
+            r"the last complete one is checkpoint-3\. Make room, and go on with --resume_from_checkpoint latest",
             said,
         )
         assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-3"]
