@@ -50,7 +50,8 @@ def is_trained(options: TrainingOptions, data: TrainingData) -> bool:
     if not file.is_file():
         return False
     record = json.loads(file.read_text(encoding="utf-8"))
-    check_unchanged(file.parent, record, made_with(options, data.fingerprint(), record["processes"]))
+    now = made_with(options, data.fingerprint(), record["processes"], record.get("start", ""))
+    check_unchanged(file.parent, record, now)
     return True
 
 

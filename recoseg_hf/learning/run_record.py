@@ -23,7 +23,7 @@ _FREE = (
 )  # fmt: skip
 
 
-def made_with(options: TrainingOptions, data: str, processes: int, start: str) -> dict[str, Any]:
+def made_with(options: TrainingOptions, data: str, processes: int, start: str = "") -> dict[str, Any]:
     """Everything that decides the weights of a run, as JSON values.
 
     Args:

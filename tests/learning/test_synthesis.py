@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -102,11 +103,11 @@ class TestAugmentedPair:
 
     def test_conditions_and_t1ce_move_alike_and_only_conditions_are_jittered(self, batch):
         copied = dict(batch) | {"t1ce": (batch["conditions"][:, :, :1] + 3) / 6}
-        settings = AugmentationSettings(affine=1, flip=0.5, intensity=0, noise=0)
-        conditions, clean = augmented_pair(copied, streams(), settings)
+        still = AugmentationSettings(affine=1, flip=0.5, intensity=0, field=0, blur=0, noise=0)
+        conditions, clean = augmented_pair(copied, streams(), still)
         assert torch.allclose(conditions[:, :1] / 3, clean, atol=1e-5)
-        jittered, same = augmented_pair(copied, streams(), AugmentationSettings(affine=1, intensity=1, noise=0))
-        moved, _ = augmented_pair(copied, streams(), AugmentationSettings(affine=1, intensity=1e-9, noise=0))
+        jittered, same = augmented_pair(copied, streams(), replace(still, intensity=1))
+        moved, _ = augmented_pair(copied, streams(), still)
         assert not torch.allclose(jittered, moved)
         assert torch.allclose(same, (moved[:, :1]) / 3, atol=1e-5)
 
