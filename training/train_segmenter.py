@@ -174,9 +174,11 @@ def main(options: SegmenterOptions) -> None:
                 scores = validate_segmentation(
                     pipeline, data.validation, options.train_batch_size, sources.shown[0], share=run.share
                 )
-                picture = segmentation_picture(pipeline, data.validation, watched, sources.shown[0])
+                run.log_picture(
+                    "flair, t1ce, residual, probability, label",
+                    lambda: segmentation_picture(pipeline, data.validation, watched, sources.shown[0]),
+                )
             run.judge(scores, by="dice_wt")
-            run.log_picture("flair, t1ce, residual, probability, label", picture)
         run.save_if_due()
 
     bar.close()

@@ -64,9 +64,11 @@ def main(options: SynthesizerOptions) -> None:
                 scores = validate_synthesis(
                     pipeline, data.validation, inference_steps, options.train_batch_size, share=run.share
                 )
-                picture = synthesis_picture(pipeline, data.validation, watched, inference_steps)
+                run.log_picture(
+                    "flair, t1ce, synthetic, difference",
+                    lambda: synthesis_picture(pipeline, data.validation, watched, inference_steps),
+                )
             run.judge(scores, by="psnr")
-            run.log_picture("flair, t1ce, synthetic, difference", picture)
         run.save_if_due()
 
     bar.close()

@@ -1,7 +1,7 @@
 """What the two training scripts share around their own loss: schedule, averages, checkpoints, logs, stopping."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -262,9 +262,10 @@ class TrainingRun:
         if self.accelerator.is_main_process:
             append_log(self.folder, self.step, values)
 
-    def log_picture(self, name: str, picture: np.ndarray) -> None:
-        """Give TensorBoard a picture, uint8 (H, W) or (H, W, 3)."""
+    def log_picture(self, name: str, draw: Callable[[], np.ndarray]) -> None:
+        """Give TensorBoard a picture, uint8 (H, W) or (H, W, 3); it is drawn only where somebody is to see it."""
         if self.accelerator.is_main_process and self.accelerator.trackers:
+            picture = draw()
             writer = self.accelerator.get_tracker("tensorboard", unwrap=True)
             writer.add_image(name, picture, self.step, dataformats="HW" if picture.ndim == 2 else "HWC")
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
@@ -447,3 +448,16 @@ class TestPrecision:
         assert scores == [(entry["step"], entry["validation/psnr"]) for entry in logged(tmp_path)]
         for file in (tmp_path / "logs").rglob("*"):
             assert not file.is_file() or str(tmp_path).encode() not in file.read_bytes()
+
+    def test_a_picture_is_drawn_only_where_somebody_is_to_see_it(self, data, tmp_path):
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        resumed_run(tmp_path / "none", data).log_picture("slices", lambda: pytest.fail("drawn for nobody"))
+        AcceleratorState._reset_state(reset_partial_state=True)
+        run = resumed_run(tmp_path, data, report_to="tensorboard")
+        run.log_picture("slices", lambda: np.full((4, 8), 7, np.uint8))
+        run.accelerator.end_training()
+        drawn = EventAccumulator(str(tmp_path / "logs" / "tensorboard"))
+        drawn.Reload()
+        (image,) = drawn.Images("slices")
+        assert (image.height, image.width) == (4, 8)
