@@ -57,7 +57,7 @@ def options_of(name: str, slices: str, output: str, steps: int, batch: int):
     )  # fmt: skip
 
 
-def time_script(name: str, slices: str, steps: int, batch: int) -> list[float]:
+def time_script(name: str, slices: str, steps: int, batch: int, output: Path) -> list[float]:
     """Seconds from update to update of the script's own loop, loading and logging included."""
     ends: list[float] = []
     update = TrainingRun.update
@@ -69,9 +69,8 @@ def time_script(name: str, slices: str, steps: int, batch: int) -> list[float]:
 
     TrainingRun.update = timed
     try:
-        with tempfile.TemporaryDirectory() as output:
-            module, options = options_of(name, slices, output, steps, batch)
-            module.main(options)
+        module, options = options_of(name, slices, str(output), steps, batch)
+        module.main(options)
     finally:
         TrainingRun.update = update
     return [later - earlier for earlier, later in zip(ends[WARM_UP:], ends[WARM_UP + 1 :], strict=False)]
@@ -124,7 +123,8 @@ def measure(name: str, slices: str, steps: int, batch: int) -> dict:
     """One script in this process, the bare net before and after it."""
     bare = Bare(name, slices, batch)
     net = bare.time_net(steps // 2)
-    loop = time_script(name, slices, steps + WARM_UP, batch)
+    with tempfile.TemporaryDirectory() as folder:
+        loop = time_script(name, slices, steps + WARM_UP, batch, Path(folder))
     net += bare.time_net(steps // 2)
     loading = bare.time_input(steps)
     seconds = {"bare": statistics.median(net), "loop": statistics.median(loop), "input": statistics.median(loading)}
@@ -168,7 +168,7 @@ def main() -> None:
     tune_process()
     arguments = (options.slices, options.steps, options.batch)
     if options.worker:
-        seconds = time_script(options.worker, *arguments)
+        seconds = time_script(options.worker, *arguments, options.output.parent / "run")  # one for all processes
         if os.environ.get("RANK", "0") == "0":
             write_json(options.output, seconds)
         return
