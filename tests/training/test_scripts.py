@@ -1,6 +1,5 @@
 """The training scripts as a user runs them, one after the other, on slices of simulated cases."""
 
-import importlib.util
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ from recoseg_hf.learning.residual_origin import synthesizer_sha256
 from recoseg_hf.learning.slices import read_manifest
 from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from tests.launching import script
 from tests.tiny import brain_slices, tiny_pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -46,15 +46,6 @@ def run(*command: str, **environment: str) -> str:
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout + done.stderr
-
-
-def script(name: str):
-    """One of the scripts as a module, for what need not run in a process of its own."""
-    found = importlib.util.spec_from_file_location(name, ROOT / "training" / f"{name}.py")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[name] = module  # dataclasses look their module up
-    found.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
