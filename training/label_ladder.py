@@ -14,7 +14,6 @@ there.
 import argparse
 import json
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,10 +22,11 @@ from typing import Any
 import torch
 from train_segmenter import SegmenterOptions, open_data
 
-from recoseg_hf.errors import InputError, RecosegError
+from recoseg_hf.cli.scripts import told_in_a_line
+from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.label_curve import draw_label_curve, label_curve, label_differences, require_drawing
 from recoseg_hf.files import sha256_file, write_json
-from recoseg_hf.learning.apart import UnfinishedRunError, is_trained, train_apart
+from recoseg_hf.learning.apart import is_trained, train_apart
 from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.run_record import RECORD, made_with
 from recoseg_hf.learning.segmentation import subject_dice
@@ -221,10 +221,5 @@ def climbed(
 
 
 if __name__ == "__main__":
-    try:
+    with told_in_a_line():
         main()
-    except UnfinishedRunError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except RecosegError as error:
-        sys.exit(f"Error: {error}")

@@ -8,13 +8,13 @@ try first on a handful of subjects; `training/site_card.py` then tells, on other
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from recoseg_hf.errors import InputError, RecosegError
+from recoseg_hf.cli.scripts import told_in_a_line
+from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.site_card import SubjectsOf
 from recoseg_hf.evaluation.thresholds import (
     THRESHOLDS,
@@ -72,7 +72,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with told_in_a_line():
         main()
-    except RecosegError as error:
-        sys.exit(f"Error: {error}")

@@ -9,13 +9,12 @@ no path. With `--data` on a disk that may not be copied, this is what may leave 
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from recoseg_hf.errors import RecosegError
+from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.evaluation.site_card import SubjectsOf, make_site_card
 from recoseg_hf.process import tune_process
 
@@ -55,7 +54,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with told_in_a_line():
         main()
-    except RecosegError as error:
-        sys.exit(f"Error: {error}")

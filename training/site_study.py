@@ -17,7 +17,6 @@ import argparse
 import json
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +28,8 @@ import torch
 from diffusers.utils.logging import disable_progress_bar
 from train_segmenter import SegmenterOptions, open_data
 
-from recoseg_hf.errors import InputError, RecosegError
+from recoseg_hf.cli.scripts import told_in_a_line
+from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.anonymity import check_anonymous
 from recoseg_hf.evaluation.site_figure import draw_site_study, require_matplotlib
 from recoseg_hf.evaluation.site_measurement import REGION_THRESHOLD
@@ -38,7 +38,7 @@ from recoseg_hf.evaluation.site_study import VARIANTS, study_table, summarise_st
 from recoseg_hf.evaluation.thresholds import THRESHOLDS
 from recoseg_hf.files import atomic_write, write_json
 from recoseg_hf.inference.report import weights_sha256
-from recoseg_hf.learning.apart import UnfinishedRunError, is_trained, train_apart
+from recoseg_hf.learning.apart import is_trained, train_apart
 from recoseg_hf.learning.batch_speed import seconds_per_batch
 from recoseg_hf.learning.freezing import FREEZABLE
 from recoseg_hf.learning.options import parse_options
@@ -346,10 +346,5 @@ def main(arguments: Sequence[str] | None = None, train: Train | None = None) -> 
 
 
 if __name__ == "__main__":
-    try:
+    with told_in_a_line():
         main()
-    except UnfinishedRunError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except RecosegError as error:
-        sys.exit(f"Error: {error}")
