@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 
 from recoseg_hf.learning.slices import SliceSettings, prepare_dataset
 from tests import factories
@@ -32,3 +33,11 @@ def prepared(brats_like, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "slices"
     prepare_dataset(brats_like, folder, brats_like / "splits.json", SETTINGS)
     return folder
+
+
+@pytest.fixture
+def fresh_accelerate():
+    """Accelerate keeps one state per process; each run here is a process of its own, in effect."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)

@@ -30,16 +30,10 @@ from recoseg_hf.learning.training_data import TrainingData
 from recoseg_hf.learning.training_loop import TrainingRun
 from tests.tiny import tiny_pipeline
 
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
+
 SETTINGS = ConsistencySettings(batch_size=3, rampup_steps=4, confidence=0.5)
 AUGMENTATION = AugmentationSettings()
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """Accelerate keeps one state per process; each run here is a process of its own, in effect."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

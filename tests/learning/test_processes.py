@@ -3,7 +3,6 @@
 import pytest
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from recoseg_hf.errors import LaunchError
@@ -17,10 +16,8 @@ from recoseg_hf.learning.processes import (
 
 
 @pytest.fixture
-def accelerator():
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield Accelerator(cpu=True)
-    AcceleratorState._reset_state(reset_partial_state=True)
+def accelerator(fresh_accelerate):
+    return Accelerator(cpu=True)
 
 
 def test_one_process_does_all_the_work(accelerator):

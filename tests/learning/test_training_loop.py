@@ -28,13 +28,7 @@ from recoseg_hf.learning.training_data import TrainingData
 from recoseg_hf.learning.training_loop import BEST_WEIGHTS, TrainingRun
 from tests.tiny import tiny_net, tiny_pipeline
 
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """Accelerate keeps one state per process; each run here is a process of its own, in effect."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("fresh_accelerate")
 
 
 @pytest.fixture(scope="module")
