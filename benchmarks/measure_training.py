@@ -4,7 +4,8 @@
 
 SLICES_WITH_RESIDUALS is what `training/cache_residuals.py` wrote for `recoseg_small`. "Bare" is forward, loss and
 backward of the same net on one batch that is already in memory, in the same process, before and after the script's own
-steps. Two processes run as Accelerate launches them, one thread each, against one process with two threads.
+steps. The input is reading, stacking and augmenting a batch. Two processes run as Accelerate launches them, one thread
+each, against one process with two threads.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -24,10 +26,10 @@ import torch
 from recoseg_hf.files import shipped_folder, write_json
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.randomness import SampleRandomness
-from recoseg_hf.learning.segmentation import SourceMix, segmentation_step_loss
+from recoseg_hf.learning.segmentation import SourceMix, augmented_slices, segmentation_step_loss
 from recoseg_hf.learning.slice_batches import training_loader
 from recoseg_hf.learning.start import load_or_build
-from recoseg_hf.learning.synthesis import synthesis_loss
+from recoseg_hf.learning.synthesis import augmented_pair, synthesis_loss
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.process import tune_process
 
@@ -110,13 +112,21 @@ class Bare:
         return found[WARM_UP:]
 
     def time_input(self, count: int) -> list[float]:
-        """Seconds of loading a batch."""
+        """Seconds of loading and augmenting a batch."""
         batches, found = iter(self.loader(0, count + WARM_UP)), []
-        for _ in range(count + WARM_UP):
+        for number in range(count + WARM_UP):
+            randomness = SampleRandomness.of_samples(0, number * self.size, self.size)
             start = time.perf_counter()
-            next(batches)
+            self.augment(next(batches), randomness)
             found.append(time.perf_counter() - start)
         return found[WARM_UP:]
+
+    def augment(self, batch: Mapping[str, torch.Tensor], randomness: SampleRandomness) -> None:
+        """As the script's own step does."""
+        if self.name == "train_synthesizer":
+            augmented_pair(batch, randomness, AugmentationSettings())
+        else:
+            augmented_slices(self.pipeline, batch, randomness, AugmentationSettings(), SourceMix())
 
 
 def measure(name: str, slices: str, steps: int, batch: int) -> dict:

@@ -47,6 +47,10 @@ class Transform:
     noise_seeds: torch.Tensor  # (B,)
     noise_scale: torch.Tensor  # (B,)
 
+    def to(self, device: torch.device) -> "Transform":
+        """The same draws, which are made on the CPU, where the images are."""
+        return Transform(**{name: values.to(device) for name, values in vars(self).items()})
+
 
 def draw_transform(settings: AugmentationSettings, randomness: SampleRandomness) -> Transform:
     """Draw all random numbers for a batch."""
@@ -96,13 +100,28 @@ def warp(images: torch.Tensor, transform: Transform, padding: str = "border") ->
 
 
 def jitter_conditions(conditions: torch.Tensor, transform: Transform) -> torch.Tensor:
-    """Change the intensities of (B, K, 3, H, W), the K context slices of a slice alike."""
+    """Change the intensities of (B, K, 3, H, W), the K context slices of a slice alike.
+
+    Fields, blur and noise, which cost the most, are made for the slices alone that get them.
+    """
     gain, offset = (values[:, None, :, None, None] for values in (transform.gain, transform.offset))
-    field = F.interpolate(transform.field, conditions.shape[-2:], mode="bicubic", align_corners=True)[:, None]
-    share = transform.blurred.view(-1, 1, 1, 1, 1)
-    seen = conditions + share * (_half_resolution(conditions) - conditions)
-    noise = SampleRandomness(transform.noise_seeds.tolist()).normal(*conditions.shape[1:])
-    return seen * gain + offset + field + noise * transform.noise_scale[:, None, None, None, None]
+    blurred, noisy = transform.blurred > 0, transform.noise_scale > 0
+    uneven = transform.field.flatten(1).any(dim=1)
+    seen = conditions.index_put((blurred,), _half_resolution(conditions[blurred]))
+    seen.mul_(gain).add_(offset)
+    seen[uneven] += _stretched_field(transform.field[uneven], conditions.shape[-2:])
+    seen[noisy] += _noise(transform, noisy, conditions.shape[1:])
+    return seen
+
+
+def _stretched_field(field: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    return F.interpolate(field, size, mode="bicubic", align_corners=True)[:, None]
+
+
+def _noise(transform: Transform, chosen: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    seeds, scale = transform.noise_seeds[chosen].tolist(), transform.noise_scale[chosen]
+    noise = SampleRandomness(seeds).normal(*shape) if seeds else torch.empty(0, *shape)
+    return noise.to(scale.device) * scale[:, None, None, None, None]
 
 
 def _half_resolution(images: torch.Tensor) -> torch.Tensor:

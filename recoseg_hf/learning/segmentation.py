@@ -18,6 +18,13 @@ from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.pipeline.residual import named_planes
 
+_COLUMNS_OF = {
+    "t1ce": ("t1ce",),
+    "synthetic_t1ce": ("synthetic_t1ce",),
+    "static_residual": ("brain", "t1", "t1ce"),
+}
+"""Image columns that a channel is made of, beside the conditions and the residual."""
+
 
 @dataclass(frozen=True)
 class SourceMix:
@@ -65,13 +72,30 @@ def segmentation_step_loss(
         augmentation: None trains on the slices as they are.
         sources: how often which residual is shown.
     """
-    labels = sources.draw(randomness)
+    images, target, labels = augmented_slices(pipeline, batch, randomness, augmentation, sources)
+    logits = segmenter_logits(net, pipeline, images, labels)
+    return segmentation_loss(logits, target.to(logits.device))
+
+
+def augmented_slices(
+    pipeline: ReCoSegPipeline,
+    batch: Mapping[str, torch.Tensor],
+    randomness: SampleRandomness,
+    augmentation: AugmentationSettings | None,
+    sources: SourceMix,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    """What one training step shows the segmenter, where the batch is; arguments as for `segmentation_step_loss`.
+
+    Returns:
+        The images of `guided_images`, the regions (B, R, S, S), and each slice's residual source, int64 (B,).
+    """
+    device = batch["conditions"].device
+    labels = sources.draw(randomness).to(device)
     images = guided_images(pipeline, batch, labels)
     target = batch["regions"][:, [REGIONS.index(name) for name in pipeline.region_names]]
     if augmentation is not None:
-        images, target = _augment(images, target, draw_transform(augmentation, randomness))
-    logits = segmenter_logits(net, pipeline, images, labels)
-    return segmentation_loss(logits, target.to(logits.device))
+        images, target = _augment(images, target, draw_transform(augmentation, randomness).to(device))
+    return images, target, labels
 
 
 def segmenter_logits(
@@ -105,7 +129,7 @@ def cached_columns(channels: Sequence[str], sources: SourceMix) -> list[str]:
 def guided_images(
     pipeline: ReCoSegPipeline, batch: Mapping[str, torch.Tensor], labels: torch.Tensor
 ) -> dict[str, torch.Tensor]:
-    """The image columns (B, K, C, S, S), with a column `residual` made for each slice's source.
+    """The images that the segmenter's channels are made of, each (B, K, C, S, S), with each slice's own residual.
 
     Calibration is that of `calibrate_residual` over the whole volume, whose maximum the cache holds.
 
@@ -114,7 +138,8 @@ def guided_images(
         batch: items of `SliceDataset`, collated.
         labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
     """
-    images = {name: batch[name] for name in ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce") if name in batch}
+    needed = {column for channel in pipeline.channels for column in _COLUMNS_OF.get(channel, ())}
+    images = {name: batch[name] for name in ("conditions", *sorted(needed)) if name in batch}
     if "residual" not in pipeline.channels:
         return images
     residual = torch.zeros_like(batch["t1ce"])
@@ -138,8 +163,9 @@ def segmenter_inputs(pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tenso
     """Channels of the segmenter, (B, K * C, S, S), in the order in which the pipeline puts them."""
     size, context = images["conditions"].shape[:2]
     flat = {name: values.flatten(0, 1) for name, values in images.items()}
-    names = ("conditions", "t1", "t1ce", "synthetic_t1ce", "residual")
-    planes = named_planes(brain=flat["brain"] > 0.5, **{name: flat[name] for name in names if name in flat})
+    if "brain" in flat:
+        flat["brain"] = flat["brain"] > 0.5
+    planes = named_planes(**flat)
     stacked = torch.cat([planes[name] for name in pipeline.channels], dim=1)
     return stacked.unflatten(0, (size, context)).flatten(1, 2)
 

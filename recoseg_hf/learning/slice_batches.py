@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from recoseg_hf.errors import InputError
 from recoseg_hf.learning.randomness import StepSampler
 from recoseg_hf.learning.residual_origin import check_slices
+from recoseg_hf.learning.slice_table import MappedColumns
 from recoseg_hf.learning.slices import MANIFEST, SliceSettings, describe_source, prepare_dataset, read_manifest
 
 NEIGHBOUR_COLUMNS = ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce", "spread")
@@ -40,7 +41,7 @@ class SliceDataset(Dataset):
         self.context_slices = context_slices
         self.neighbour_columns = [name for name in NEIGHBOUR_COLUMNS if name in table.column_names]
         self.own_columns = [name for name in OWN_COLUMNS if name in table.column_names]
-        self.table = table.select_columns(self.neighbour_columns + self.own_columns).with_format("torch")
+        self._columns = MappedColumns(table, self.neighbour_columns + self.own_columns)
         self._first, self._last = _volume_bounds(self.subjects)
 
     def __len__(self) -> int:
@@ -61,9 +62,8 @@ class SliceDataset(Dataset):
 
     def tumour_pixels(self) -> np.ndarray:
         """How many pixels of each row of the table hold some tumour, chosen or not."""
-        regions = self.table.select_columns("regions").with_format("numpy")
-        counts = [(batch["regions"] > 0).any(axis=1).sum(axis=(1, 2)) for batch in regions.iter(batch_size=256)]
-        return np.concatenate(counts)
+        regions = (self._columns.read("regions", [row]) > 0 for row in range(len(self.subjects)))
+        return np.array([some.any(axis=1).sum() for some in regions])
 
     def chosen_subjects(self) -> list[str]:
         """The subjects that there are slices of, in order."""
@@ -83,9 +83,9 @@ class SliceDataset(Dataset):
         row = self.rows[index]
         offsets = range(-self.context_slices, self.context_slices + 1)
         window = [min(max(row + offset, self._first[row]), self._last[row]) for offset in offsets]
-        found = self.table[window]
-        item = {name: found[name].float() for name in self.neighbour_columns}
-        return item | {name: found[name][self.context_slices].float() for name in self.own_columns}
+        item = {name: self._columns.read(name, window) for name in self.neighbour_columns}
+        item |= {name: self._columns.read(name, [row])[0] for name in self.own_columns}
+        return {name: torch.as_tensor(values).float() for name, values in item.items()}
 
 
 def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:

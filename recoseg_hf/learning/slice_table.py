@@ -1,6 +1,6 @@
-"""Slices as Arrow: the columns, and whole blocks of rows written without a Python object per value."""
+"""Slices as Arrow: the columns, and blocks of rows written and read without a Python object per value."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +10,8 @@ import numpy as np
 from recoseg_hf.pipeline.conventions import REGIONS
 
 if TYPE_CHECKING:
-    from datasets import Features
-    from pyarrow import Array, DataType
+    from datasets import Dataset, Features
+    from pyarrow import Array, ChunkedArray, DataType
 
 
 def slice_features(image_size: int) -> "Features":
@@ -66,6 +66,45 @@ def _column(values: np.ndarray, kind: "DataType") -> "Array":
         offsets = np.arange(0, len(nested) + 1, size, dtype=np.int32)
         nested = pa.ListArray.from_arrays(pa.array(offsets), nested)
     return pa.ExtensionArray.from_storage(kind, nested)
+
+
+class MappedColumns:
+    """Rows of a table's columns, straight from the memory that Arrow mapped the file into.
+
+    The formatters of `datasets` build an Arrow table for every row that is asked for, which takes ten times as long.
+
+    Args:
+        table: a `datasets` table with columns as in `slice_features`, or of numbers.
+        names: of the columns to read.
+    """
+
+    def __init__(self, table: "Dataset", names: Sequence[str]):
+        self._table = table.flatten_indices() if table._indices is not None else table
+        self._names = list(names)
+        self._chunks = {name: [_chunk_values(chunk) for chunk in self._column(name).chunks] for name in names}
+        self._starts = {name: np.cumsum([0, *map(len, chunks)]) for name, chunks in self._chunks.items()}
+
+    def __reduce__(self) -> tuple:
+        return MappedColumns, (self._table, self._names)  # a worker maps the file anew instead of being sent it
+
+    def read(self, name: str, rows: Sequence[int]) -> np.ndarray:
+        """A copy of these rows of a column, (len(rows), ...), in the column's own type."""
+        starts, chunks = self._starts[name], self._chunks[name]
+        places = np.searchsorted(starts, rows, side="right") - 1
+        return np.stack([chunks[place][row - starts[place]] for place, row in zip(places, rows, strict=True)])
+
+    def _column(self, name: str) -> "ChunkedArray":
+        return self._table.data.column(name)
+
+
+def _chunk_values(chunk: "Array") -> np.ndarray:
+    """A column's chunk as (N, ...), without a copy where its type allows."""
+    shape: tuple[int, ...] = (len(chunk),)
+    if hasattr(chunk.type, "shape"):
+        chunk, shape = chunk.storage, shape + tuple(chunk.type.shape)
+        for _ in shape[1:]:
+            chunk = chunk.flatten()
+    return chunk.to_numpy(zero_copy_only=False).reshape(shape)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def augmented_pair(
     """Conditions (B, 3, S, S) and T1ce (B, 1, S, S) in [-1, 1] under one spatial transform."""
     conditions, t1ce = batch["conditions"], batch["t1ce"]
     if augmentation is not None:
-        transform = draw_transform(augmentation, randomness)
+        transform = draw_transform(augmentation, randomness).to(conditions.device)
         conditions, t1ce = warp(torch.cat([conditions, t1ce], dim=2), transform).split([3, 1], dim=2)
         conditions = jitter_conditions(conditions, transform)
     return conditions[:, 0], 2 * t1ce[:, 0] - 1

@@ -51,8 +51,8 @@ def calibrate_residual(residual: torch.Tensor, residual_clip: float) -> torch.Te
 
 def named_planes(
     conditions: torch.Tensor,
-    t1: torch.Tensor,
-    brain: torch.Tensor,
+    t1: torch.Tensor | None = None,
+    brain: torch.Tensor | None = None,
     t1ce: torch.Tensor | None = None,
     synthetic_t1ce: torch.Tensor | None = None,
     residual: torch.Tensor | None = None,
@@ -69,9 +69,10 @@ def named_planes(
         residual: calibrated, (N, 1, H, W) in [0, 1].
     """
     planes = dict(zip(("flair", "t1", "t2"), conditions.split(1, dim=1), strict=True))
-    planes["residual"] = torch.zeros_like(t1) if residual is None else residual
+    planes["residual"] = torch.zeros_like(conditions[:, :1]) if residual is None else residual
     if t1ce is not None:
         planes["t1ce"] = 2 * t1ce - 1
+    if t1ce is not None and t1 is not None and brain is not None:
         planes["static_residual"] = residual_map(t1ce, t1, brain)
     if synthetic_t1ce is not None:
         planes["synthetic_t1ce"] = 2 * synthetic_t1ce - 1

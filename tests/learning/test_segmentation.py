@@ -107,10 +107,22 @@ class TestGuidedImages:
         assert mixed[2].abs().max() == 0
         assert mixed[0].max() > 0
 
-    def test_a_system_without_residual_needs_no_cache(self, batch):
-        plain = tiny_pipeline(synthesizer=None, segmenter_inputs="flair,t1,t2", **SETTINGS)
+    @pytest.mark.parametrize(
+        ("inputs", "needed"),
+        [
+            ("flair,t1,t2", {"conditions"}),
+            ("t2,t1ce", {"conditions", "t1ce"}),
+            ("flair,static_residual", {"conditions", "t1", "t1ce", "brain"}),
+        ],
+    )
+    def test_a_system_without_residual_needs_no_cache_and_only_what_its_channels_are_made_of(
+        self, inputs, needed, batch
+    ):
+        plain = tiny_pipeline(synthesizer=None, segmenter_inputs=inputs, **SETTINGS)
         images = {name: batch[name] for name in ("conditions", "t1", "t1ce", "brain")}
-        assert set(guided_images(plain, images, torch.zeros(4, dtype=torch.int64))) == set(images)
+        found = guided_images(plain, images, torch.zeros(4, dtype=torch.int64))
+        assert set(found) == needed
+        assert segmenter_inputs(plain, found).shape[1] == 3 * len(plain.channels)
 
 
 class TestInputs:

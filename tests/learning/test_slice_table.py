@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ from datasets import (
     enable_progress_bars,
 )
 
-from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
+from recoseg_hf.learning.slice_table import MappedColumns, quiet_datasets, slice_features, write_blocks
 
 FEATURES = Features(subject=Value("string"), plane=Array3D((2, 3, 4), "float16"))
 
@@ -57,3 +59,47 @@ def test_progress_bars_are_as_they_were_afterwards():
         with quiet_datasets():
             assert are_progress_bars_disabled()
         assert are_progress_bars_disabled() == silent
+
+
+class TestMappedColumns:
+    @pytest.fixture
+    def table(self, tmp_path):
+        write_blocks(tmp_path / "rows.arrow", FEATURES, [block("a", 3, 0), block("b", 1, 1), block("c", 5, 2)])
+        return Dataset.from_file(str(tmp_path / "rows.arrow"))
+
+    @pytest.fixture
+    def planes(self):
+        return np.concatenate([block("a", 3, 0)["plane"], block("b", 1, 1)["plane"], block("c", 5, 2)["plane"]])
+
+    @pytest.mark.parametrize("rows", [[0], [2, 3, 4], [8, 0, 0, 3]])
+    def test_rows_come_in_their_order_out_of_any_block(self, table, planes, rows):
+        found = MappedColumns(table, ["plane"]).read("plane", rows)
+        assert found.dtype == np.float16
+        assert np.array_equal(found, planes[rows])
+
+    def test_what_is_read_may_be_written_to(self, table, planes):
+        columns = MappedColumns(table, ["plane"])
+        columns.read("plane", [0])[:] = 0
+        assert np.array_equal(columns.read("plane", [0]), planes[:1])
+
+    def test_a_choice_of_rows_is_kept_to(self, table, planes):
+        columns = MappedColumns(table.select([7, 3, 1]), ["plane"])
+        assert np.array_equal(columns.read("plane", [0, 2]), planes[[7, 1]])
+
+    def test_parts_joined_into_one_table(self, table, planes):
+        from datasets import concatenate_datasets
+
+        columns = MappedColumns(concatenate_datasets([table, table]), ["plane"])
+        assert np.array_equal(columns.read("plane", [8, 9]), planes[[8, 0]])
+
+    def test_columns_of_numbers_and_of_bytes(self):
+        features = Features(brain=Array3D((1, 2, 2), "uint8"), highest=Value("float32"))
+        rows = {"brain": np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), "highest": np.float32([0.5, 0.25])}
+        columns = MappedColumns(Dataset.from_dict(rows, features=features), ["brain", "highest"])
+        assert columns.read("brain", [1]).tolist() == [[[[4, 5], [6, 7]]]]
+        assert columns.read("highest", [1, 0]).tolist() == [0.25, 0.5]
+
+    def test_a_worker_is_sent_the_files_place_and_not_its_content(self, table, planes):
+        sent = pickle.dumps(MappedColumns(table, ["plane"]))
+        assert planes[0].tobytes() not in sent
+        assert np.array_equal(pickle.loads(sent).read("plane", [4]), planes[[4]])
