@@ -21,7 +21,7 @@ from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transfor
 from recoseg_hf.learning.losses import soft_dice_loss
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.segmentation import SourceMix, guided_images, segmenter_logits, warp_images
-from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
+from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
@@ -119,8 +119,9 @@ def consistency_step_loss(
         augmentation: its spatial part moves both views; None leaves them in place.
         confidence: as for `consistency_loss`.
     """
-    labels = sources.draw(randomness)
-    transform = draw_transform(stronger(augmentation or UNMOVED), randomness)
+    device = batch["conditions"].device
+    labels = sources.draw(randomness).to(device)
+    transform = draw_transform(stronger(augmentation or UNMOVED), randomness).to(device)
     weak = warp_images(guided_images(pipeline, batch, labels), transform)
     strong = weak | {"conditions": jitter_conditions(weak["conditions"], transform)}
     with torch.no_grad():
@@ -181,12 +182,13 @@ class MeanTeacher:
         self._last: dict[str, torch.Tensor] = {}
         self._run, self._pipeline, self._settings = run, pipeline, settings
         self._augmentation, self._sources = augmentation, sources
-        self._batches = iter(_loader(run, dataset, settings.batch_size))
+        self._batches = run.micro_batches(dataset, settings.batch_size)
 
     def loss(self, step: int, micro_step: int) -> torch.Tensor:
         """The weighted consistency loss of the run's next micro-batch; must be asked for once in each."""
+        randomness = self._run.sample_randomness(step, micro_step, self._settings.batch_size, STREAM)
         loss, share = consistency_step_loss(
-            self._run.net, self.net, self._pipeline, next(self._batches), self._randomness(step, micro_step),
+            self._run.net, self.net, self._pipeline, next(self._batches), randomness,
             self._augmentation, self._sources, self._settings.confidence,
         )  # fmt: skip
         self._last = {"consistency": loss.detach(), "confident_share": share}
@@ -196,23 +198,3 @@ class MeanTeacher:
         """Log the last consistency loss, unweighted, and the share of sure pixels: as often as the run's own loss."""
         if self._run.step % 10 == 0:
             self._run.log({name: value.item() for name, value in self._last.items()})
-
-    def _randomness(self, step: int, micro_step: int) -> SampleRandomness:
-        accelerator, options, size = self._run.accelerator, self._run.options, self._settings.batch_size
-        number = step * options.gradient_accumulation_steps + micro_step
-        first = (number * accelerator.num_processes + accelerator.process_index) * size
-        return SampleRandomness.of_samples(options.seed, first, size, STREAM)
-
-
-def _loader(run: TrainingRun, dataset: SliceDataset, batch_size: int) -> torch.utils.data.DataLoader:
-    per_step = run.options.gradient_accumulation_steps
-    return training_loader(
-        dataset,
-        batch_size,
-        run.options.seed,
-        start=run.step * per_step,
-        stop=run.options.max_train_steps * per_step,
-        rank=run.accelerator.process_index,
-        world_size=run.accelerator.num_processes,
-        workers=run.options.dataloader_num_workers,
-    )

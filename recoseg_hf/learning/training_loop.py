@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import InitProcessGroupKwargs, send_to_device
 from diffusers import UNet2DModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
@@ -150,10 +150,21 @@ class TrainingRun:
         Raises:
             TrainingInterrupted: a signal asked the run to end; the step it came in has been finished and saved.
         """
+        batches = self.micro_batches(dataset, self.options.train_batch_size)
+        with self._stop:
+            while self.step < self.last_step and not self.watch.stopped:
+                self._clock.start()
+                yield self.step, [next(batches) for _ in range(self.options.gradient_accumulation_steps)]
+                if self._stopping:
+                    self.accelerator.end_training()
+                    raise TrainingInterrupted(self._stopping, self.step)
+
+    def micro_batches(self, dataset: SliceDataset, size: int) -> Iterator[Mapping[str, torch.Tensor]]:
+        """Batches of `size` slices for each micro-step of this process from the run's step on, on its device."""
         per_step = self.options.gradient_accumulation_steps
         loader = training_loader(
             dataset,
-            self.options.train_batch_size,
+            size,
             self.options.seed,
             start=self.step * per_step,
             stop=self.last_step * per_step,
@@ -161,28 +172,32 @@ class TrainingRun:
             world_size=self.accelerator.num_processes,
             workers=self.options.dataloader_num_workers,
         )
-        batches = iter(loader)
-        with self._stop:
-            while self.step < self.last_step and not self.watch.stopped:
-                self._clock.start()
-                yield self.step, [next(batches) for _ in range(per_step)]
-                if self._stopping:
-                    self.accelerator.end_training()
-                    raise TrainingInterrupted(self._stopping, self.step)
+        for batch in loader:
+            yield send_to_device(batch, self.accelerator.device)
 
-    def randomness(self, step: int, micro_step: int = 0, stream: int = 0) -> SampleRandomness:
+    def randomness(self, step: int, micro_step: int = 0) -> SampleRandomness:
         """All randomness of one micro-batch of this process, dropout's included.
 
         Args:
             step: optimiser step.
             micro_step: within the step.
+        """
+        number = step * self.options.gradient_accumulation_steps + micro_step
+        seed_dropout(self.options.seed, number, self.accelerator.process_index)
+        return self.sample_randomness(step, micro_step, self.options.train_batch_size)
+
+    def sample_randomness(self, step: int, micro_step: int, size: int, stream: int = 0) -> SampleRandomness:
+        """Streams of the slices in one of this process' `micro_batches`.
+
+        Args:
+            step: optimiser step.
+            micro_step: within the step.
+            size: of the batch.
             stream: tells apart what must be independent within a sample.
         """
         number = step * self.options.gradient_accumulation_steps + micro_step
-        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
-        seed_dropout(self.options.seed, number, rank)
-        size = self.options.train_batch_size
-        return SampleRandomness.of_samples(self.options.seed, (number * processes + rank) * size, size, stream)
+        first = (number * self.accelerator.num_processes + self.accelerator.process_index) * size
+        return SampleRandomness.of_samples(self.options.seed, first, size, stream)
 
     def accumulate(self, micro_step: int) -> AbstractContextManager:
         """Gradients are exchanged between processes on the last micro-batch only."""
