@@ -78,21 +78,40 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Na
     parser.add_argument("--rungs", default="1,10%,25%,50%,100%", help="labelled subjects: numbers or shares")
     parser.add_argument("--label_seeds", type=int, nargs="+", default=[0], help="choices of the labelled subjects")
     parser.add_argument("--unlabelled", nargs="+", default=["none"], choices=("none", "mean_teacher"))
+    parser.add_argument("--mean_teacher_rungs", default="", help="some of --rungs for the mean teacher; all otherwise")
     parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
     parser.add_argument("--draw_only", action="store_true", help="draw the picture of the JSON that is there")
     return parser.parse_known_args(arguments)
 
 
-def plan_rungs(texts: str, subjects: Sequence[str], seeds: Sequence[int], unlabelled: Sequence[str]) -> list[Rung]:
+def plan_rungs(
+    texts: str, subjects: Sequence[str], seeds: Sequence[int], unlabelled: Sequence[str], taught: str = ""
+) -> list[Rung]:
     """Every run, fewest labels first; with all labels there is one choice, and nobody is left to teach on.
 
+    Args:
+        texts: of the rungs.
+        subjects: to train on.
+        seeds: of the choices of labelled subjects.
+        unlabelled: uses of the others.
+        taught: rungs for a mean teacher, some of `texts`; empty for all of them.
+
     Raises:
-        InputError: a rung is neither a number nor a share of the subjects there are.
+        InputError: a rung is neither a number nor a share of the subjects there are, or has a teacher and no run.
     """
-    numbers = sorted({_number(text.strip(), subjects) for text in texts.split(",")})
+    numbers = _numbers(texts, subjects)
+    with_teacher = _numbers(taught or texts, subjects)
+    if missing := [number for number in with_teacher if number not in numbers]:
+        remedy = "Add it to --rungs."
+        raise InputError(f"--mean_teacher_rungs {taught}", f"{missing[0]} is no rung", f"some of {texts}", remedy)
     whole = [Rung(number, seeds[0], "none") for number in numbers if number == len(subjects)]
     parts = [number for number in numbers if number < len(subjects)]
-    return [Rung(number, seed, use) for number in parts for seed in seeds for use in unlabelled] + whole
+    rungs = [Rung(number, seed, use) for number in parts for seed in seeds for use in unlabelled]
+    return [rung for rung in rungs if rung.unlabelled == "none" or rung.labelled_subjects in with_teacher] + whole
+
+
+def _numbers(texts: str, subjects: Sequence[str]) -> list[int]:
+    return sorted({_number(text.strip(), subjects) for text in texts.split(",")})
 
 
 def _number(text: str, subjects: Sequence[str]) -> int:
@@ -216,7 +235,7 @@ def climbed(
     drawn = slices.with_name("slices_residuals")
     made = slices != Path(common.train_data_dir)
     common = replace(common, train_data_dir=str(drawn if made and drawn.is_dir() else slices))
-    rungs = plan_rungs(own.rungs, subjects["train"], own.label_seeds, own.unlabelled)
+    rungs = plan_rungs(own.rungs, subjects["train"], own.label_seeds, own.unlabelled, own.mean_teacher_rungs)
     return summary(climb(rungs, common, train), subjects, common)
 
 

@@ -198,6 +198,19 @@ class TestPlan:
         assert rungs[:3] == [ladder.Rung(1, 0, "none"), ladder.Rung(1, 0, "mean_teacher"), ladder.Rung(1, 1, "none")]
         assert rungs[-1] == ladder.Rung(22, 0, "none")
 
+    def test_a_teacher_may_be_tried_at_some_rungs_alone(self, ladder):
+        rungs = ladder.plan_rungs("1,25%,100%", SUBJECTS, [0], ["none", "mean_teacher"], "25%")
+        assert [(rung.labelled_subjects, rung.unlabelled) for rung in rungs] == [
+            (1, "none"),
+            (6, "none"),
+            (6, "mean_teacher"),
+            (22, "none"),
+        ]
+
+    def test_a_teachers_rung_has_to_be_one_of_the_rungs(self, ladder):
+        with pytest.raises(InputError, match="--mean_teacher_rungs 10%: 2 is no rung; expected some of 1,25%"):
+            ladder.plan_rungs("1,25%", SUBJECTS, [0], ["none", "mean_teacher"], "10%")
+
     @pytest.mark.parametrize("text", ["0", "23", "many", "0%", "101%", ""])
     def test_what_is_no_part_is_refused(self, ladder, text):
         with pytest.raises(InputError, match=f"--rungs {text}: no part of the train subjects; expected 1 to 22"):
