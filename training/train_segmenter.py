@@ -170,11 +170,12 @@ def main(options: SegmenterOptions) -> None:
         if teacher is not None:
             teacher.log_if_due()
         if run.validates():
-            with run.averaged():
+            with run.average.applied():
                 scores = validate_segmentation(
                     pipeline, data.validation, options.train_batch_size, sources.shown[0], share=run.share
                 )
-                run.log_picture(
+                run.records.picture(
+                    run.step,
                     "flair, t1ce, residual, probability, label",
                     lambda: segmentation_picture(pipeline, data.validation, watched, sources.shown[0]),
                 )

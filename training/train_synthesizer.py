@@ -60,11 +60,12 @@ def main(options: SynthesizerOptions) -> None:
         bar.set_postfix(loss=f"{run.update():.4f}")
         bar.update(run.slices_per_step)
         if run.validates():
-            with run.averaged():
+            with run.average.applied():
                 scores = validate_synthesis(
                     pipeline, data.validation, inference_steps, options.train_batch_size, share=run.share
                 )
-                run.log_picture(
+                run.records.picture(
+                    run.step,
                     "flair, t1ce, synthetic, difference",
                     lambda: synthesis_picture(pipeline, data.validation, watched, inference_steps),
                 )

@@ -178,7 +178,7 @@ class MeanTeacher:
                 "subjects without",
                 "Use fewer labels (--label_fraction, --label_subjects), or --unlabelled none.",
             )
-        self.net = teacher_of(run.bare_net, run.ema)
+        self.net = teacher_of(run.bare_net, run.average.model)
         self._last: dict[str, torch.Tensor] = {}
         self._run, self._pipeline, self._settings = run, pipeline, settings
         self._augmentation, self._sources = augmentation, sources
@@ -197,4 +197,4 @@ class MeanTeacher:
     def log_if_due(self) -> None:
         """Log the last consistency loss, unweighted, and the share of sure pixels: as often as the run's own loss."""
         if self._run.step % 10 == 0:
-            self._run.log({name: value.item() for name, value in self._last.items()})
+            self._run.records.write(self._run.step, {name: value.item() for name, value in self._last.items()})

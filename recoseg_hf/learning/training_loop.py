@@ -1,18 +1,16 @@
 """What the two training scripts share around their own loss: schedule, averages, checkpoints, logs, stopping."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, send_to_device
 from diffusers import UNet2DModel
-from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
@@ -32,10 +30,11 @@ from recoseg_hf.learning.checkpoints import (
 from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, estimate_run, slices_per_step
 from recoseg_hf.learning.freezing import freeze
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
+from recoseg_hf.learning.moving_average import MovingAverage
 from recoseg_hf.learning.options import TrainingOptions
 from recoseg_hf.learning.processes import Share, agreed_scores, check_processes, exchange_losses, over_processes
 from recoseg_hf.learning.randomness import SampleRandomness, seed_dropout
-from recoseg_hf.learning.run_log import append_log, cut_log
+from recoseg_hf.learning.run_log import RunLog
 from recoseg_hf.learning.run_record import check_unchanged, made_with, write_record
 from recoseg_hf.learning.schedule import learning_rate
 from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
@@ -76,8 +75,8 @@ class TrainingRun:
         trained = [weight for weight in net.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.adam_weight_decay)
         self.net, self.optimizer = self.accelerator.prepare(net, optimizer)
-        self.ema = EMAModel(net.parameters(), decay=options.ema_decay, use_ema_warmup=True)
-        self.ema.to(self.accelerator.device)
+        self.average = MovingAverage(self.bare_net, options.ema_decay)
+        self.records = RunLog(self.accelerator, self.folder)
         self.watch = ScoreWatch(
             higher_is_better, options.lr_plateau_patience, options.lr_plateau_factor, options.early_stopping_patience
         )
@@ -133,11 +132,7 @@ class TrainingRun:
         if self.accelerator.is_main_process:
             remove_partial(self.folder)
             set_aside_later(self.folder, self.step)
-            cut_log(self.folder, self.step)
-        if self.options.report_to != "none":
-            # What an interrupted run drew past its last checkpoint is drawn anew, not twice.
-            purge = {"tensorboard": {"purge_step": self.step + 1}}
-            self.accelerator.init_trackers("tensorboard", config=self._made_with["options"], init_kwargs=purge)
+        self.records.start(self.step, self._made_with["options"])
 
     def progress_bar(self) -> tqdm:
         """One bar over all slices to be seen, on the main process alone."""
@@ -228,11 +223,11 @@ class TrainingRun:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.ema.step(self.net.parameters())
+        self.average.step()
         self.step += 1
         self._clock.stop()
         if self.step % 10 == 0:
-            self.log({"loss": loss, "learning_rate": rate})
+            self.records.write(self.step, {"loss": loss, "learning_rate": rate})
         return loss
 
     def learning_rate(self) -> float:
@@ -242,18 +237,6 @@ class TrainingRun:
     def validates(self) -> bool:
         """Whether this step ends with a validation."""
         return self.step % self.options.validation_steps == 0 or self.step == self.last_step
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within, the net has the moving average's weights and is in evaluation mode."""
-        self.ema.store(self.net.parameters())
-        self.ema.copy_to(self.net.parameters())
-        self.net.eval()
-        try:
-            yield
-        finally:
-            self.net.train()
-            self.ema.restore(self.net.parameters())
 
     def judge(self, scores: Mapping[str, float], by: str) -> None:
         """Log validation scores, keep the averaged weights if `by` is the best so far, move plateau and stopping.
@@ -266,23 +249,10 @@ class TrainingRun:
         if self.options.dry_run:
             return
         scores = agreed_scores(self.accelerator, scores)
-        self.log({f"validation/{name}": value for name, value in scores.items()})
+        self.records.write(self.step, {f"validation/{name}": value for name, value in scores.items()})
         if self.watch.observe(scores[by]) and self.accelerator.is_main_process:
             with atomic_write(self.folder / BEST_WEIGHTS) as path:
-                save_file(self._averaged_weights(), path)
-
-    def log(self, values: Mapping[str, float]) -> None:
-        """Write to the trackers and to `log.jsonl`."""
-        self.accelerator.log(dict(values), step=self.step)
-        if self.accelerator.is_main_process:
-            append_log(self.folder, self.step, values)
-
-    def log_picture(self, name: str, draw: Callable[[], np.ndarray]) -> None:
-        """Give TensorBoard a picture, uint8 (H, W) or (H, W, 3); it is drawn only where somebody is to see it."""
-        if self.accelerator.is_main_process and self.accelerator.trackers:
-            picture = draw()
-            writer = self.accelerator.get_tracker("tensorboard", unwrap=True)
-            writer.add_image(name, picture, self.step, dataformats="HW" if picture.ndim == 2 else "HWC")
+                save_file(self.average.weights(), path)
 
     def save_if_due(self) -> None:
         """Write a checkpoint every `checkpointing_steps`, at the end and where a signal asked the run to end."""
@@ -294,7 +264,7 @@ class TrainingRun:
         """Write a checkpoint; a dry run writes none."""
         if self.options.dry_run or not self.accelerator.is_main_process:
             return
-        weights = {"net": self.bare_net.state_dict(), "ema": self._averaged_weights()}
+        weights = {"net": self.bare_net.state_dict(), "ema": self.average.weights()}
         best = self.folder / BEST_WEIGHTS
         if self.watch.best is not None and best.is_file():
             weights["best"] = load_file(best)
@@ -323,7 +293,7 @@ class TrainingRun:
     def _take_best(self) -> None:
         self.accelerator.wait_for_everyone()
         best = self.folder / BEST_WEIGHTS
-        weights = load_file(best) if self.watch.best is not None else self._averaged_weights()
+        weights = load_file(best) if self.watch.best is not None else self.average.weights()
         self.bare_net.load_state_dict(dict(self.bare_net.named_buffers()) | weights)
         self.bare_net.eval()
 
@@ -343,16 +313,12 @@ class TrainingRun:
     def _progress(self) -> dict:
         progress = {
             "watch": self.watch.state(),
-            "ema_step": self.ema.optimization_step,
+            "ema_step": self.average.model.optimization_step,
             "made_with": self._made_with,
         }
         if self.accelerator.scaler is not None:  # fp16
             progress["scaler"] = self.accelerator.scaler.state_dict()
         return progress
-
-    def _averaged_weights(self) -> dict[str, torch.Tensor]:
-        names = (name for name, _ in self.bare_net.named_parameters())
-        return {name: value.contiguous() for name, value in zip(names, self.ema.shadow_params, strict=True)}
 
     def _restore(self, checkpoint: Path) -> None:
         state = load_checkpoint(checkpoint)
@@ -363,10 +329,7 @@ class TrainingRun:
                 save_file(state.weights["best"], path)
         self.bare_net.load_state_dict(state.weights["net"])
         self.optimizer.load_state_dict(state.optimizer)
-        names = [name for name, _ in self.bare_net.named_parameters()]
-        for shadow, name in zip(self.ema.shadow_params, names, strict=True):
-            shadow.copy_(state.weights["ema"][name])
-        self.ema.optimization_step = state.progress["ema_step"]
+        self.average.restore(state.weights["ema"], state.progress["ema_step"])
         if "scaler" in state.progress and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(state.progress["scaler"])
         self.watch.restore(state.progress["watch"])

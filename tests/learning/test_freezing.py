@@ -104,7 +104,7 @@ def test_a_run_changes_and_averages_the_rest_alone(which, still, tmp_path):
         output = run.net(torch.ones(1, 4, 8, 8), 0, class_labels=torch.tensor([1])).sample
         run.backward(output.square().mean())
         run.update()
-    with run.averaged():
+    with run.average.applied():
         after = {name: weight.clone() for name, weight in run.bare_net.state_dict().items()}
     changed = {name.split(".")[0] for name, weight in before.items() if not torch.equal(weight, after[name])}
     assert changed == EVERY_PART - still

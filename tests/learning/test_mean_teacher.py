@@ -139,11 +139,11 @@ class TestTeacher:
         pipeline = system()
         run = new_run(tmp_path, pipeline.segmenter)
         run.resume(data, pipeline)
-        teacher = teacher_of(run.bare_net, run.ema)
+        teacher = teacher_of(run.bare_net, run.average.model)
         for _ in range(3):
             run.backward(run.bare_net.conv_out.weight.sum())
             run.update()
-            assert all(map(torch.equal, teacher.parameters(), run.ema.shadow_params))
+            assert all(map(torch.equal, teacher.parameters(), run.average.model.shadow_params))
         assert not torch.equal(teacher.conv_out.weight, run.bare_net.conv_out.weight)
 
     def test_it_is_the_average_after_a_resume_too(self, data, tmp_path):
@@ -152,13 +152,13 @@ class TestTeacher:
         pipeline = system()
         run = new_run(tmp_path, pipeline.segmenter, resume_from_checkpoint="latest")
         run.resume(data, pipeline)
-        teacher = teacher_of(run.bare_net, run.ema)
-        assert all(map(torch.equal, teacher.parameters(), whole.ema.shadow_params))
+        teacher = teacher_of(run.bare_net, run.average.model)
+        assert all(map(torch.equal, teacher.parameters(), whole.average.model.shadow_params))
 
     def test_it_answers_as_the_averaged_net(self, data, batch, tmp_path):
         run = train(tmp_path, data, until=2)
-        teacher, inputs = teacher_of(run.bare_net, run.ema), batch["conditions"][:, 0]
-        with torch.no_grad(), run.averaged():
+        teacher, inputs = teacher_of(run.bare_net, run.average.model), batch["conditions"][:, 0]
+        with torch.no_grad(), run.average.applied():
             expected = run.net(inputs, 0, class_labels=torch.zeros(3, dtype=torch.long)).sample
         found = teacher(inputs, 0, class_labels=torch.zeros(3, dtype=torch.long)).sample
         assert torch.equal(found, expected)
@@ -170,7 +170,7 @@ class TestTeacher:
         run = new_run(tmp_path, system().segmenter, mixed_precision="bf16")
         inputs, labels = batch["conditions"][:, 0], torch.zeros(3, dtype=torch.long)
         with torch.no_grad():
-            found = teacher_of(run.bare_net, run.ema)(inputs, 0, class_labels=labels).sample
+            found = teacher_of(run.bare_net, run.average.model)(inputs, 0, class_labels=labels).sample
             assert torch.equal(found, run.net.eval()(inputs, 0, class_labels=labels).sample)
         assert torch.equal(found, found.bfloat16().float())
 

@@ -82,7 +82,7 @@ def train(folder, data, until: int | None = None, scores=(0.1, 0.3, 0.2), during
             during(step)
         run.update()
         if run.validates():
-            with run.averaged():
+            with run.average.applied():
                 score = scores[(run.step // run.options.validation_steps - 1) % len(scores)]
             run.judge({"psnr": score}, by="psnr")
         run.save_if_due()
@@ -362,7 +362,7 @@ class TestAverage:
         _, run = uninterrupted
         run.net.train()
         before = {name: value.clone() for name, value in run.bare_net.state_dict().items()}
-        with run.averaged():
+        with run.average.applied():
             assert not run.net.training
             inside = {name: value.clone() for name, value in run.bare_net.state_dict().items()}
         average = load_file(run.folder / "checkpoint-6" / "ema.safetensors")
@@ -390,7 +390,7 @@ class TestAverage:
         run.backward(run.net.conv_out.weight.sum())
         run.update()
         run.finish(pipeline)
-        shadows = dict(zip((name for name, _ in run.bare_net.named_parameters()), run.ema.shadow_params, strict=True))
+        shadows = run.average.weights()
         assert all(torch.equal(value, shadows[name]) for name, value in run.bare_net.named_parameters())
 
 
@@ -407,7 +407,7 @@ class TestJudging:
         run.judge({"dice": 0.5}, by="dice")
         before = sha256_file(tmp_path / BEST_WEIGHTS)
         with torch.no_grad():
-            run.ema.shadow_params[0].add_(1)
+            run.average.model.shadow_params[0].add_(1)
         run.judge({"dice": 0.4}, by="dice")
         assert sha256_file(tmp_path / BEST_WEIGHTS) == before
         run.judge({"dice": 0.6}, by="dice")
@@ -446,10 +446,10 @@ class TestPrecision:
     def test_a_picture_is_drawn_only_where_somebody_is_to_see_it(self, data, tmp_path):
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-        resumed_run(tmp_path / "none", data).log_picture("slices", lambda: pytest.fail("drawn for nobody"))
+        resumed_run(tmp_path / "none", data).records.picture(0, "slices", lambda: pytest.fail("drawn for nobody"))
         AcceleratorState._reset_state(reset_partial_state=True)
         run = resumed_run(tmp_path, data, report_to="tensorboard")
-        run.log_picture("slices", lambda: np.full((4, 8), 7, np.uint8))
+        run.records.picture(0, "slices", lambda: np.full((4, 8), 7, np.uint8))
         run.accelerator.end_training()
         drawn = EventAccumulator(str(tmp_path / "logs" / "tensorboard"))
         drawn.Reload()
