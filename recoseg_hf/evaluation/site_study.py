@@ -124,17 +124,18 @@ def _residual(how: Mapping[str, Any]) -> list[str]:
     return [f"residual: {how['residual']}, of a synthesizer known to be trained on {drawn or 'none'} of those tested."]
 
 
-def study_table(result: Mapping[str, Any]) -> str:
+def study_table(result: Mapping[str, Any], regions: Sequence[str] = REGIONS) -> str:
     """Render a study as Markdown: a table for each region, with n, intervals by subject and the rotations' range.
 
     Recalibration moves the whole tumour's threshold and is in its table alone.
 
     Args:
         result: as for `study_caption`, and `summary` (from `summarise_study`).
+        regions: to show, as far as they were measured.
     """
     found = {row["region"] for row in result["summary"]}
-    regions = [region for region in REGIONS if region in found]
-    return "\n".join([*(_region_table(result, region) for region in regions), study_caption(result), ""])
+    shown = [region for region in regions if region in found]
+    return "\n".join([*(_region_table(result, region) for region in shown), study_caption(result), ""])
 
 
 def _region_table(result: Mapping[str, Any], region: str) -> str:
