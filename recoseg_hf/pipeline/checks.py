@@ -58,19 +58,34 @@ def check_nets(
     Raises:
         ValueError: naming the net and both channel counts, or the setting that asks for what is not there.
     """
+    check_roles(config, synthesizer, channels, regions)
+    fold = config["pixel_unshuffle"] ** 2
+    seen = fold * len(channels) * (2 * config["context_slices"] + 1)
+    check_channels("segmenter", segmenter, seen, fold * len(regions))
+    check_channels("synthesizer", synthesizer, fold * 4, fold)
+
+
+def check_roles(
+    config: Mapping[str, Any], synthesizer: Any | None, channels: Sequence[str], regions: Sequence[str]
+) -> None:
+    """Refuse a first region from which no mask is made, and channels that nothing draws; as for `check_nets`."""
     if regions[0] != "wt":
         raise ValueError(f"regions={config['regions']!r}; expected wt first, from which the mask is made.")
     if synthesizer is None and {"residual", "synthetic_t1ce"} & set(channels):
         raise ValueError(f"segmenter_inputs={config['segmenter_inputs']!r} without a synthesizer; expected one.")
-    fold = config["pixel_unshuffle"] ** 2
-    seen = fold * len(channels) * (2 * config["context_slices"] + 1)
-    expected = {"segmenter": (segmenter, seen, fold * len(regions)), "synthesizer": (synthesizer, fold * 4, fold)}
-    for name, (net, inputs, outputs) in expected.items():
-        if net is not None and (net.config.in_channels, net.config.out_channels) != (inputs, outputs):
-            raise ValueError(
-                f"{name} has {net.config.in_channels} input and {net.config.out_channels} output channels; expected "
-                f"{inputs} and {outputs} for these settings."
-            )
+
+
+def check_channels(name: str, net: Any | None, inputs: int, outputs: int) -> None:
+    """Compare a net's channels with those that the settings ask for.
+
+    Raises:
+        ValueError: naming the net and both counts.
+    """
+    if net is not None and (net.config.in_channels, net.config.out_channels) != (inputs, outputs):
+        raise ValueError(
+            f"{name} has {net.config.in_channels} input and {net.config.out_channels} output channels; expected "
+            f"{inputs} and {outputs} for these settings."
+        )
 
 
 def check_scheduler(config: Mapping[str, Any]) -> None:
@@ -100,6 +115,17 @@ def check_counts(steps: int, samples: int, threshold: float, batch_size: int, lo
         raise ValueError(f"mask_threshold={threshold}; expected a number between 0 and 1.")
     if batch_size < 1:
         raise ValueError(f"slice_batch_size={batch_size}; expected 1 or more.")
+
+
+def check_measurement(measurement: Any | None, has_t1ce: bool, synthesizer: Any | None) -> None:
+    """Compare a partial T1ce with what there is to complete.
+
+    Raises:
+        ValueError: a measurement is described and there is no T1ce, or no synthesizer to draw the rest of it.
+    """
+    if measurement is not None and not (has_t1ce and synthesizer is not None):
+        missing = "no t1ce was given" if not has_t1ce else "this model has no synthesizer"
+        raise ValueError(f"t1ce_measurement where {missing}; expected a T1ce to complete, and a net that draws it.")
 
 
 def check_images(images: Mapping[str, np.ndarray | torch.Tensor | None]) -> dict[str, torch.Tensor]:

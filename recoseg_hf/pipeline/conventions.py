@@ -65,3 +65,31 @@ def parse_names(names: str, allowed: tuple[str, ...], setting: str) -> tuple[str
     if unknown or not parsed or len(set(parsed)) != len(parsed):
         raise ValueError(f"{setting}={names!r}; expected distinct names out of {', '.join(allowed)}.")
     return parsed
+
+
+def resolve_source(requested: str | None, has_t1ce: bool, channels: tuple[str, ...], synthesizes: bool) -> str:
+    """Say which residual source a call uses.
+
+    Args:
+        requested: one of `RESIDUAL_SOURCES`; None takes `measured` where that is possible.
+        has_t1ce: whether a measured T1ce was given.
+        channels: that the segmenter sees.
+        synthesizes: whether the model draws T1ce.
+
+    Raises:
+        ValueError: if there is no such source, or the model or a missing T1ce rules it out.
+    """
+    if requested not in (None, *RESIDUAL_SOURCES):
+        raise ValueError(f"residual_source={requested!r}; expected one of {', '.join(RESIDUAL_SOURCES)}.")
+    compares = synthesizes or "static_residual" in channels
+    if not {"measured": compares, "ensemble": synthesizes}.get(requested, True):
+        raise ValueError(f"residual_source={requested!r} needs a synthesizer; expected 'none' or None here.")
+    needs = {"t1ce", "static_residual"} & set(channels)
+    if requested in (None, "measured"):
+        needs |= {"residual"} & set(channels)
+    if not has_t1ce and (needs or requested == "measured"):
+        raise ValueError(
+            f"no T1ce was given and this model needs it for {', '.join(sorted(needs)) or 'the residual'}. Give "
+            "t1ce, or choose residual_source='ensemble' or 'none' where only the residual needs it."
+        )
+    return requested or ("measured" if has_t1ce and compares else "none")

@@ -1,22 +1,22 @@
 """ReCoSeg++ as one diffusers pipeline: synthesize T1ce, compare with the real one, segment by what differs."""
 
-import inspect
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import diffusers
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
-from .checks import check_counts, check_images, check_nets, check_scheduler, check_settings
-from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names
-from .denoising import clamp_clean, slice_generators, slice_noise
+from .checks import check_counts, check_images, check_measurement, check_nets, check_scheduler, check_settings
+from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names, resolve_source
+from .denoising import reverse_process, slice_generators, slice_noise, within_range
+from .fresh import build_system
 from .masks import seeded_mask, smooth_through_slices
+from .measurement import Measurement
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
@@ -58,6 +58,7 @@ class ReCoSegPipeline(DiffusionPipeline):
 
     model_cpu_offload_seq = "synthesizer->segmenter"
     _optional_components = ["synthesizer"]  # noqa: RUF012 (read by diffusers as a class attribute)
+    own_components: Mapping[str, type] = MappingProxyType({})  # classes by name that diffusers does not have
 
     def __init__(
         self,
@@ -136,14 +137,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             FileNotFoundError: if the folder holds no `model_index.json`.
             ValueError: if the nets do not fit the settings.
         """
-        index = json.loads((Path(folder) / cls.config_name).read_text())
-        settings = {key: value for key, value in index.items() if not key.startswith("_")}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for name, value in settings.items():
-                if isinstance(value, list):
-                    settings[name] = _build_component(value[1], Path(folder) / name)
-        return cls(**settings)
+        return cls(**build_system(Path(folder) / cls.config_name, seed, cls.own_components))
 
     @torch.no_grad()
     def __call__(
@@ -160,6 +154,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         residual_source: str | None = None,
         return_dict: bool = True,
         callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
+        t1ce_measurement: Measurement | None = None,
     ) -> ReCoSegPipelineOutput | tuple:
         """Synthesize T1ce and segment the tumour of one volume.
 
@@ -177,29 +172,41 @@ class ReCoSegPipeline(DiffusionPipeline):
             return_dict: False returns a tuple of the output's fields that are not None.
             callback_on_step_end: called as `callback(pipeline, step, timestep, {"done": ..., "total": ...})` after
                 each denoising step of each batch, counted in slices times steps.
+            t1ce_measurement: which part of `t1ce` was measured, for a T1ce of thick slices, of a few slices or of low
+                resolution; values elsewhere are not looked at. The synthetic T1ce then agrees with that part, and
+                `t1ce` serves for nothing else: where a model compares with it, choose another `residual_source`.
 
         Raises:
             ValueError: for shapes that differ, values that are not finite, constant images, or a T1ce that the
                 model needs and that is neither given nor waived.
         """
         images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
-        source = self.resolve_source(residual_source, "t1ce" in images)
+        check_measurement(t1ce_measurement, "t1ce" in images, self.synthesizer)
+        source = self.resolve_source(residual_source, "t1ce" in images and t1ce_measurement is None)
         steps, samples = self.resolve_counts(source, num_inference_steps, num_samples)
         threshold = self.config.mask_threshold if mask_threshold is None else mask_threshold
         check_counts(steps, samples, threshold, slice_batch_size, self.scheduler.config.num_train_timesteps)
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device if generator else None))
-        stack = self.preprocess(images)
+        stack = self.preprocess(images, t1ce_measurement)
         draws = None
         if self.synthesizer is not None:
-            draws = self._synthesize(stack, steps, samples, seed, slice_batch_size, callback_on_step_end)
+            draws = self._synthesize(
+                stack, steps, samples, seed, slice_batch_size, callback_on_step_end, t1ce_measurement
+            )
         residual = self._residual(stack, draws, source)
         probabilities = self._segment(stack, draws, residual, source, slice_batch_size)
         output = self._restore(stack, draws, residual, probabilities, source, threshold)
         return output if return_dict else output.to_tuple()
 
-    def preprocess(self, images: Mapping[str, torch.Tensor]) -> PreparedStack:
+    def preprocess(
+        self, images: Mapping[str, torch.Tensor], t1ce_measurement: Measurement | None = None
+    ) -> PreparedStack:
         """Bring one volume, float32 (N, H, W) by modality, to the nets' grid; training data is made by this too."""
-        config = self.config
+        config, seen = self.config, None
+        if t1ce_measurement is not None:
+            seen = t1ce_measurement.slices_seen(len(images["flair"]))
+            if not seen.any():
+                images = {name: image for name, image in images.items() if name != "t1ce"}
         return prepare_stack(
             images,
             config.image_size,
@@ -207,6 +214,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             config.lower_percentile,
             config.upper_percentile,
             config.normalization,
+            seen,
         )
 
     def resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
@@ -215,21 +223,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         Raises:
             ValueError: if there is no such source, or the model or a missing T1ce rules it out.
         """
-        if residual_source not in (None, *RESIDUAL_SOURCES):
-            raise ValueError(f"residual_source={residual_source!r}; expected one of {', '.join(RESIDUAL_SOURCES)}.")
-        compares = self.synthesizer is not None or "static_residual" in self.channels
-        possible = {"measured": compares, "ensemble": self.synthesizer is not None}
-        if not possible.get(residual_source, True):
-            raise ValueError(f"residual_source={residual_source!r} needs a synthesizer; expected 'none' or None here.")
-        needs = {"t1ce", "static_residual"} & set(self.channels)
-        if residual_source in (None, "measured"):
-            needs |= {"residual"} & set(self.channels)
-        if not has_t1ce and (needs or residual_source == "measured"):
-            raise ValueError(
-                f"no T1ce was given and this model needs it for {', '.join(sorted(needs)) or 'the residual'}. Give "
-                "t1ce, or choose residual_source='ensemble' or 'none' where only the residual needs it."
-            )
-        return residual_source or ("measured" if has_t1ce and compares else "none")
+        return resolve_source(residual_source, has_t1ce, self.channels, self.synthesizer is not None)
 
     def resolve_counts(self, source: str, steps: int | None, samples: int | None) -> tuple[int, int]:
         """Say how many denoising steps and samples a call with a resolved `source` takes; None is the model's default.
@@ -248,15 +242,24 @@ class ReCoSegPipeline(DiffusionPipeline):
         return steps, samples
 
     def _synthesize(
-        self, stack: PreparedStack, steps: int, samples: int, seed: int, batch_size: int, callback: Callable | None
+        self,
+        stack: PreparedStack,
+        steps: int,
+        samples: int,
+        seed: int,
+        batch_size: int,
+        callback: Callable | None,
+        measurement: Measurement | None = None,
     ) -> torch.Tensor:
         """Draw T1ce for every slice that holds brain: float32 (K, N, 1, S, S) in [0, 1]."""
         positions = stack.filled_slices()
+        measurement = None if stack.t1ce is None else measurement
+        batches = positions.split(batch_size) if measurement is None else measurement.batches(positions, batch_size)
         draws = torch.zeros(samples, *stack.brain.shape)
         total, done = samples * len(positions) * steps, 0
         with self.progress_bar(total=total) as bar:
             for sample in range(samples):
-                for batch in positions.split(batch_size):
+                for batch in batches:
 
                     def advance(step: int, timestep: torch.Tensor, count: int = len(batch)) -> None:
                         nonlocal done
@@ -266,7 +269,10 @@ class ReCoSegPipeline(DiffusionPipeline):
                             callback(self, step, int(timestep), {"done": done, "total": total})
 
                     generators = slice_generators(seed, batch.tolist(), sample)
-                    draws[sample, batch] = self.denoise(stack.conditions[batch], generators, steps, advance)
+                    embed = None
+                    if measurement is not None:
+                        embed = measurement.embedding(2 * stack.t1ce[batch] - 1, batch)
+                    draws[sample, batch] = self.denoise(stack.conditions[batch], generators, steps, advance, embed)
         return draws
 
     def denoise(
@@ -275,6 +281,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         generators: list[torch.Generator],
         steps: int,
         advance: Callable[[int, torch.Tensor], Any] | None = None,
+        embed: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Run the reverse process from pure noise for one batch of slices.
 
@@ -283,29 +290,29 @@ class ReCoSegPipeline(DiffusionPipeline):
             generators: one per slice, see `slice_generators`.
             steps: denoising steps.
             advance: called with (step, timestep) after each.
+            embed: puts what was measured into a clean image (B, 1, S, S) in [-1, 1], see `Measurement.embedding`;
+                applied to every x0_hat and to the result.
 
         Returns:
-            The synthetic T1ce, float32 (B, 1, S, S) in [0, 1], on the CPU.
+            The synthetic T1ce, float32 (B, 1, S, S) in [0, 1], on the CPU; beyond these limits by what `embed` adds.
 
         Raises:
             ValueError: if the scheduler's prediction type is unknown, or is epsilon at zero SNR.
         """
-        device, scheduler = self._execution_device, self.scheduler
-        check_scheduler(scheduler.config)
-        scheduler.set_timesteps(steps, device=device)
+        device = self._execution_device
+        check_scheduler(self.scheduler.config)
         folded = self._fold(conditions.to(device))
-        noisy = self._fold(slice_noise(generators, self.config.image_size).to(device)) * scheduler.init_noise_sigma
-        takes_generator = "generator" in inspect.signature(scheduler.step).parameters
-        extra = {"generator": generators} if takes_generator else {}
-        for step, timestep in enumerate(scheduler.timesteps):
-            seen = scheduler.scale_model_input(noisy, timestep)
-            output = self._run(self.synthesizer, torch.cat([seen, folded], dim=1), timestep)
-            alpha_bar = scheduler.alphas_cumprod[timestep.round().long().cpu()].to(device)
-            output = clamp_clean(output, seen, alpha_bar, scheduler.config.prediction_type)
-            noisy = scheduler.step(output, timestep, noisy, **extra).prev_sample
-            if advance is not None:
-                advance(step, timestep)
-        return (self._unfold(noisy).clamp(-1, 1).cpu() + 1) / 2
+        noise = self._fold(slice_noise(generators, self.config.image_size).to(device))
+
+        def predict(seen: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+            return self._run(self.synthesizer, torch.cat([seen, folded], dim=1), timestep)
+
+        def correct(clean: torch.Tensor) -> torch.Tensor:
+            clean = within_range(clean)
+            return clean if embed is None else self._fold(embed(self._unfold(clean)))
+
+        noisy = reverse_process(predict, self.scheduler, noise, steps, generators, correct, advance)
+        return (self._unfold(correct(noisy)).cpu() + 1) / 2
 
     def _residual(self, stack: PreparedStack, draws: torch.Tensor | None, source: str) -> torch.Tensor | None:
         """The map that the segmenter is guided by, calibrated: float32 (N, 1, S, S) in [0, 1], or None."""
@@ -324,10 +331,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         batch_size: int,
     ) -> torch.Tensor:
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
-        synthetic = None if draws is None else draws.mean(dim=0)
-        planes = named_planes(stack.conditions, stack.t1, stack.brain, stack.t1ce, synthetic, residual)
-        positions = stack.filled_slices()
-        inputs = torch.cat([planes[name] for name in self.channels], dim=1)[positions]
+        positions, inputs = self._channels_of(stack, draws, residual)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
         for batch in torch.arange(len(positions)).split(batch_size):
             seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
@@ -337,6 +341,15 @@ class ReCoSegPipeline(DiffusionPipeline):
                 probability = (probability + mirrored.flip(-2)) / 2
             probabilities[positions[batch]] = probability.cpu()
         return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing)
+
+    def _channels_of(
+        self, stack: PreparedStack, draws: torch.Tensor | None, residual: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The slices that hold brain, int64 (M,), and what `segmenter_inputs` names of them, float32 (M, C, S, S)."""
+        synthetic = None if draws is None else draws.mean(dim=0)
+        planes = named_planes(stack.conditions, stack.t1, stack.brain, stack.t1ce, synthetic, residual)
+        filled = stack.filled_slices()
+        return filled, torch.cat([planes[name] for name in self.channels], dim=1)[filled]
 
     def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
         """Probability of each region, float32 (B, R, S, S), for channels (B, C, S, S) with their context."""
@@ -380,10 +393,3 @@ class ReCoSegPipeline(DiffusionPipeline):
 
     def _unfold(self, images: torch.Tensor) -> torch.Tensor:
         return F.pixel_shuffle(images, self.config.pixel_unshuffle)
-
-
-def _build_component(class_name: str | None, folder: Path) -> Any:
-    if class_name is None:
-        return None
-    component = getattr(diffusers, class_name)
-    return component.from_config(component.load_config(str(folder)))

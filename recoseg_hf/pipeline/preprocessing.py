@@ -171,6 +171,7 @@ def prepare_stack(
     lower_percentile: float,
     upper_percentile: float,
     normalization: str = "zscore",
+    t1ce_slices: torch.Tensor | None = None,
 ) -> PreparedStack:
     """Clip, normalise and resample one volume (paper, section "Pre-processing": percentiles 1 and 99, z-score).
 
@@ -181,6 +182,7 @@ def prepare_stack(
         field_of_view: side of the window in mm.
         lower_percentile, upper_percentile: clipping limits, 0 to 100, over the brain.
         normalization: see `IntensityScale.measure`.
+        t1ce_slices: bool (N,), where T1ce was measured, from which its statistics are taken; None is everywhere.
 
     Raises:
         ValueError: naming the modality, if one is constant or empty.
@@ -188,8 +190,9 @@ def prepare_stack(
     brain = (images["flair"] != 0) | (images["t1"] != 0) | (images["t2"] != 0)
     scales = {}
     for name, stack in images.items():
+        measured = brain if name != "t1ce" or t1ce_slices is None else brain & t1ce_slices[:, None, None]
         try:
-            scales[name] = IntensityScale.measure(stack, brain, lower_percentile, upper_percentile, normalization)
+            scales[name] = IntensityScale.measure(stack, measured, lower_percentile, upper_percentile, normalization)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     grid = ModelGrid.around(brain, field_of_view, image_size)

@@ -1,8 +1,17 @@
+from functools import partial
+
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from recoseg_hf.pipeline.denoising import PREDICTION_TYPES, clamp_clean, predict_clean, slice_generators, slice_noise
+from recoseg_hf.pipeline.denoising import (
+    PREDICTION_TYPES,
+    correct_clean,
+    predict_clean,
+    slice_generators,
+    slice_noise,
+    within_range,
+)
 
 
 def forward_process(alpha_bar: float) -> dict[str, torch.Tensor]:
@@ -45,12 +54,12 @@ def test_at_zero_snr_a_velocity_is_the_negative_image():
 
 @pytest.mark.parametrize("kind", PREDICTION_TYPES)
 @pytest.mark.parametrize("alpha_bar", [0.9, 0.01])
-def test_clamping_changes_the_output_so_that_its_image_is_the_clamped_one(kind, alpha_bar):
+def test_a_correction_changes_the_output_so_that_its_image_is_the_corrected_one(kind, alpha_bar):
     generator = torch.Generator().manual_seed(1)
     output, noisy = 3 * torch.randn(2, 2, 1, 8, 8, generator=generator, dtype=torch.float64)
     a = torch.tensor(alpha_bar, dtype=torch.float64)
     before = predict_clean(output, noisy, a, kind)
-    after = predict_clean(clamp_clean(output, noisy, a, kind), noisy, a, kind)
+    after = predict_clean(correct_clean(output, noisy, a, kind, within_range), noisy, a, kind)
     assert before.abs().max() > 1
     assert torch.allclose(after, before.clamp(-1, 1), atol=1e-9)
 
@@ -58,11 +67,11 @@ def test_clamping_changes_the_output_so_that_its_image_is_the_clamped_one(kind, 
 @pytest.mark.parametrize("kind", PREDICTION_TYPES)
 def test_clamping_leaves_outputs_within_the_range_alone(kind):
     known = forward_process(0.3)
-    clamped = clamp_clean(known[kind], known["noisy"], known["alpha_bar"], kind)
+    clamped = correct_clean(known[kind], known["noisy"], known["alpha_bar"], kind, within_range)
     assert torch.allclose(clamped, known[kind], atol=1e-12)
 
 
-@pytest.mark.parametrize("function", [predict_clean, clamp_clean])
+@pytest.mark.parametrize("function", [predict_clean, partial(correct_clean, correct=within_range)])
 def test_another_prediction_type_is_refused(function):
     message = "prediction_type='flow'; expected one of epsilon, v_prediction, sample"
     with pytest.raises(ValueError, match=message):
