@@ -6,11 +6,27 @@ from pathlib import Path
 import pytest
 import torch
 
+from recoseg_hf.evaluation.baselines import VolumePipeline
 from recoseg_hf.files import shipped_folder
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 FOLDERS = {folder.name: folder for folder in sorted(shipped_folder("pipelines").iterdir()) if folder.is_dir()}
 PLANAR = {name: folder for name, folder in FOLDERS.items() if not name.startswith("unet3d")}
+VOLUMES = {name: folder for name, folder in FOLDERS.items() if name not in PLANAR}
+SEEN = {
+    "unet2d": "flair,t1,t2",
+    "unet2d_t1ce": "flair,t1,t2,t1ce",
+    "unet2d_static": "flair,t1,t2,static_residual",
+    "ddmm_synth": "flair,t1,t2,synthetic_t1ce",
+    "recoseg": "flair,t1,t2,residual",
+    "recoseg_plus_plus": "flair,t1,t2,residual",
+    "recoseg_small": "flair,t1,t2,residual",
+    "unet3d": "flair,t1,t2",
+    "unet3d_t1ce": "flair,t1,t2,t1ce",
+    "unet3d_residual": "flair,t1,t2,residual",
+}
+PAPERS = [name for name in SEEN if name != "recoseg_small"]
+PREPROCESSING = ("image_size", "field_of_view", "lower_percentile", "upper_percentile", "normalization", "regions")
 
 
 def index_of(folder: Path) -> dict:
@@ -19,12 +35,22 @@ def index_of(folder: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def built():
-    """Each 2D system with fresh weights."""
-    return {name: ReCoSegPipeline.from_config_folder(folder) for name, folder in PLANAR.items()}
+    """Each system with fresh weights."""
+    classes = {name: VolumePipeline if name in VOLUMES else ReCoSegPipeline for name in FOLDERS}
+    return {name: classes[name].from_config_folder(folder) for name, folder in FOLDERS.items()}
 
 
-def test_the_three_systems_are_there():
-    assert {"recoseg", "recoseg_plus_plus", "recoseg_small"} <= set(FOLDERS)
+def parameters(net) -> int:
+    return 0 if net is None else sum(weight.numel() for weight in net.parameters())
+
+
+def test_every_system_of_the_table_is_there_and_sees_what_it_says():
+    assert {name: index_of(folder)["segmenter_inputs"] for name, folder in FOLDERS.items()} == SEEN
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_only_what_draws_t1ce_has_a_synthesizer(name, built):
+    assert (built[name].synthesizer is not None) == (SEEN[name].split(",")[-1] in ("residual", "synthetic_t1ce"))
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -32,6 +58,13 @@ def test_a_folder_holds_configurations_alone(name):
     files = [file for file in FOLDERS[name].rglob("*") if file.is_file()]
     assert {file.suffix for file in files} <= {".json", ".md"}
     assert (FOLDERS[name] / "scheduler" / "scheduler_config.json").is_file()
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_a_3d_system_names_our_segmenter_and_our_pipeline(name):
+    index = index_of(FOLDERS[name])
+    assert index["_class_name"] == "VolumePipeline"
+    assert index["segmenter"] == ["recoseg_hf.evaluation.baselines", "VolumeUNet"]
 
 
 @pytest.mark.parametrize("name", PLANAR)
@@ -43,13 +76,13 @@ def test_every_list_names_a_diffusers_component(name):
     assert all(library in ("diffusers", None) for library, _ in lists.values())
 
 
-@pytest.mark.parametrize("name", PLANAR)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_every_setting_is_written_out(name, built):
     settings = {key for key in index_of(FOLDERS[name]) if not key.startswith("_")}
     assert settings == {key for key in built[name].config if not key.startswith("_")}
 
 
-@pytest.mark.parametrize("name", PLANAR)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_its_index_is_saved_as_it_stands_there(name, built, tmp_path):
     built[name].save_config(tmp_path)
     found, expected = index_of(tmp_path), index_of(FOLDERS[name])
@@ -78,12 +111,48 @@ def test_plus_plus_differs_in_threshold_schedule_and_calibration(built):
     assert schedules == ["linear", "squaredcos_cap_v2"]
 
 
-@pytest.mark.parametrize("name", ["recoseg", "recoseg_plus_plus"])
-def test_the_papers_synthesizer_attends_at_30_and_15_pixels(name, built):
+@pytest.mark.parametrize(
+    ("name", "sides"), [("recoseg", []), ("recoseg_plus_plus", [30, 15]), ("ddmm_synth", [30, 15])]
+)
+def test_the_papers_synthesizers_attend_at_30_and_15_pixels_and_the_posters_nowhere(name, sides, built):
     config = built[name].synthesizer.config
-    sides = [120 // 2**level for level in range(len(config.down_block_types))]
-    attentive = [side for side, block in zip(sides, config.down_block_types, strict=True) if "Attn" in block]
-    assert attentive == [30, 15]
+    levels = [120 // 2**level for level in range(len(config.down_block_types))]
+    assert [side for side, kind in zip(levels, config.down_block_types, strict=True) if "Attn" in kind] == sides
+    attention = [module for module in built[name].synthesizer.modules() if type(module).__name__ == "Attention"]
+    assert bool(attention) == bool(sides)
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_the_papers_rows_share_grid_intensities_and_region(name):
+    index, reference = index_of(FOLDERS[name]), index_of(FOLDERS["recoseg_plus_plus"])
+    assert {key: index[key] for key in PREPROCESSING} == {key: reference[key] for key in PREPROCESSING}
+
+
+@pytest.mark.parametrize("name", [name for name in PAPERS if name in PLANAR])
+def test_the_papers_2d_rows_share_the_segmenter_but_for_its_first_layer(name):
+    def net_of(system: str) -> dict:
+        config = json.loads((FOLDERS[system] / "segmenter" / "config.json").read_text())
+        return {key: value for key, value in config.items() if key not in ("in_channels", "num_class_embeds")}
+
+    assert net_of(name) == net_of("recoseg_plus_plus")
+
+
+@pytest.mark.parametrize("name", ["ddmm_synth", "unet3d_residual"])
+def test_rows_that_share_a_synthesizer_have_the_papers(name):
+    for file in ("synthesizer/config.json", "scheduler/scheduler_config.json"):
+        assert (FOLDERS[name] / file).read_bytes() == (FOLDERS["recoseg_plus_plus"] / file).read_bytes()
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_table_of_systems_has_its_parameters(name, built):
+    rows = (shipped_folder("pipelines") / "README.md").read_text().split("##")[0].splitlines()
+    (row,) = [line for line in rows if line.startswith(f"| `{name}` |")]
+    counts = [parameters(net) for net in (built[name].synthesizer, built[name].segmenter)]
+    shown = [f"{count / 1e6:.2f} M" if count else "none" for count in counts]
+    name_of_guide = SEEN[name].removeprefix("flair,t1,t2").lstrip(",")
+    threshold = f"{built[name].config.mask_threshold:g}"
+    cells = [cell.strip() for cell in row.split("|")[2:6]]
+    assert cells == [f"`{name_of_guide}`" if name_of_guide else "nothing", *shown, threshold]
 
 
 def test_the_small_system_samples_in_few_steps(built):

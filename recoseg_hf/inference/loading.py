@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 _INDEX = "model_index.json"
-_CLASSES = ("ReCoSegPipeline",)
+_CLASSES = {
+    "ReCoSegPipeline": "recoseg_hf.pipeline.pipeline_recoseg",
+    "VolumePipeline": "recoseg_hf.evaluation.baselines",  # named and not imported: it stands on a higher floor
+}
+_PUBLISHED = "ReCoSegPipeline"
 _BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 _EXPECTED = f"a model folder with {_INDEX}, or a Hub id such as organisation/name"
 # What the Hub takes for an id: a path has more parts, or starts with a dot, a slash or a tilde.
@@ -31,6 +36,9 @@ def load_pipeline(
 ) -> ReCoSegPipeline:
     """Load a model; only safetensors are read, and no code of a repository is run.
 
+    The class is that of the model's index: `ReCoSegPipeline`, or `VolumePipeline` for a 3D baseline, which is called
+    alike, loads from local folders only and needs the `eval` extra.
+
     Args:
         path_or_id: a folder that `save_pretrained` made, or a Hub id; None is the embedded default, which needs no
             network.
@@ -41,11 +49,12 @@ def load_pipeline(
     Raises:
         InputError: nothing of that name is there, it is no model of ours, or this machine has no such device.
         CheckpointError: the model's files are incomplete or damaged.
+        RecosegError: it is a 3D baseline, and MONAI is not installed.
     """
     folder = find_model(path_or_id, revision)
-    load_settings(folder)
+    name = load_settings(folder)["_class_name"]
     device = _usable(device)
-    return _load(folder, dtype or native_dtype(device)).to(device)
+    return _load(folder, name, dtype or native_dtype(device)).to(device)
 
 
 def native_dtype(device: torch.device) -> torch.dtype:
@@ -95,7 +104,7 @@ def load_settings(folder: Path) -> dict[str, Any]:
         found = settings["_class_name"]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(index, "it is no pipeline's index", "JSON with _class_name", "Copy it again.") from error
-    if found not in _CLASSES:
+    if not isinstance(found, str) or found not in _CLASSES:
         raise InputError(index, f"_class_name is {found!r}", " or ".join(_CLASSES), "Name a model of recoseg_hf.")
     return settings
 
@@ -134,7 +143,7 @@ def _download(hub_id: str, revision: str | None) -> Path:
 
     try:
         index = Path(hf_hub_download(hub_id, _INDEX, revision=revision))
-        load_settings(index.parent)
+        _check_published(hub_id, load_settings(index.parent)["_class_name"])
         return Path(ReCoSegPipeline.download(hub_id, revision=index.parent.name, use_safetensors=True))
     except (OSError, ValueError) as error:
         raise InputError(
@@ -143,6 +152,13 @@ def _download(hub_id: str, revision: str | None) -> Path:
             _EXPECTED,
             "Check the name, the network and, for a private model, `hf auth login`.",
         ) from error
+
+
+def _check_published(hub_id: str, name: str) -> None:
+    if name != _PUBLISHED:
+        raise InputError(
+            hub_id, f"_class_name is {name!r}, a baseline", f"{_PUBLISHED} on the Hub", "Name a folder that holds it."
+        )
 
 
 def _hub_reason(error: Exception, revision: str | None) -> str:
@@ -158,10 +174,8 @@ def _hub_reason(error: Exception, revision: str | None) -> str:
     return next((reason for kind, reason in reasons if isinstance(error, kind)), f"the Hub gave none ({other})")
 
 
-def _load(folder: Path, dtype: torch.dtype) -> ReCoSegPipeline:
+def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
     from safetensors import SafetensorError
-
-    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
     if not any(folder.glob("*/*.safetensors")):
         raise InputError(
@@ -171,7 +185,7 @@ def _load(folder: Path, dtype: torch.dtype) -> ReCoSegPipeline:
             "Train it first, or name a trained model.",
         )
     try:
-        return ReCoSegPipeline.from_pretrained(folder, dtype=dtype)
+        return getattr(import_module(_CLASSES[name]), name).from_pretrained(folder, dtype=dtype)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
