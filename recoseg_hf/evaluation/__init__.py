@@ -1,19 +1,28 @@
 """How good a prediction is: metrics with their edge cases stated, and whole cohorts with n and intervals.
 
-One subject in memory: `compare_case`, `compare_synthesis`; many of them: `aggregate`; folders: `evaluate_masks`. Below
-these, `metrics` has the numbers of one pair of arrays, and `intervals` says how sure a mean is.
+One subject in memory: `compare_case`, `compare_shape`, `compare_synthesis`, `compare_cues`, and, for the paper's
+protocol, `compare_case_as_paper`; many of them: `aggregate`; two systems: `paired_differences`; folders:
+`evaluate_masks`; numbers that somebody else wrote: `audit`. Below these, `metrics`, `surface`, `lesions`, `curves` and
+`flicker` have the numbers of one pair of arrays, and `intervals` says how sure a mean is.
 """
 
 from recoseg_hf.evaluation.aggregation import aggregate, aggregate_synthesis
 from recoseg_hf.evaluation.cohort import evaluate_masks
-from recoseg_hf.evaluation.comparison import compare_case, compare_synthesis
+from recoseg_hf.evaluation.comparison import compare_case, compare_shape, compare_synthesis
+from recoseg_hf.evaluation.curves import compare_cues
+from recoseg_hf.evaluation.differences import paired_differences
+from recoseg_hf.evaluation.protocols import compare_case_as_paper
 from recoseg_hf.evaluation.summary import summary_rows
 
 __all__ = [
     "aggregate",
     "aggregate_synthesis",
     "compare_case",
+    "compare_case_as_paper",
+    "compare_cues",
+    "compare_shape",
     "compare_synthesis",
     "evaluate_masks",
+    "paired_differences",
     "summary_rows",
 ]

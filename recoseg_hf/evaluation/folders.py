@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from recoseg_hf.pipeline.conventions import CONDITIONS
 
 _MASK_MARK = "_mask"
 _AT_MOST_NAMED = 12
+_SCANS = {"t1ce": "T1ce", "t1": "T1", "flair": "FLAIR"}
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Reference:
     Attributes:
         names: the subject's identifier by its files, and by its folder where that holds one subject and differs.
         seg: segmentation, or None where a case has none.
-        t1ce: measured T1ce, or None.
+        t1ce, t1, flair: measured scans, or None.
     """
 
     names: tuple[str, ...]
     seg: Path | None
-    t1ce: Path | None
+    t1ce: Path | None = None
+    t1: Path | None = None
+    flair: Path | None = None
 
     @property
     def subject(self) -> str:
@@ -83,7 +86,16 @@ def find_mask(predictions: Path, names: Sequence[str]) -> Path | None:
 
 def find_synthetic(mask: Path) -> Path | None:
     """Return the synthetic T1ce beside a mask, or None."""
-    stem = image_stem(mask).removesuffix(_MASK_MARK) + f"{SYNTHETIC_MARK}t1ce"
+    return _beside(mask, f"{SYNTHETIC_MARK}t1ce")
+
+
+def find_residual(mask: Path) -> Path | None:
+    """Return the residual map beside a mask, or None."""
+    return _beside(mask, "_residual")
+
+
+def _beside(mask: Path, mark: str) -> Path | None:
+    stem = image_stem(mask).removesuffix(_MASK_MARK) + mark
     files = (mask.with_name(stem + suffix) for suffix in IMAGE_SUFFIXES)
     return next((file for file in files if file.is_file()), None)
 
@@ -113,10 +125,15 @@ def _references_in(folder: Path) -> Iterator[Reference]:
     own_name = (safe_name(folder.resolve().name),) if len(segmentations) < 2 else ()
     for seg in segmentations:
         subject = subject_of(seg)
-        measured = [file for file in files.get("t1ce", []) if subject_of(file) == subject]
-        if len(measured) > 1:
-            found = f"{named([file.name for file in measured])} are both T1ce of {subject}"
-            raise InputError(folder, found, "one file", "Keep the measured one.")
-        yield Reference(tuple(dict.fromkeys((subject, *own_name))), seg, measured[0] if measured else None)
+        measured = {name: _only_scan(folder, files, name, subject) for name in _SCANS}
+        yield Reference(tuple(dict.fromkeys((subject, *own_name))), seg, **measured)
     if not segmentations and files.keys() >= set(CONDITIONS):
-        yield Reference(tuple(dict.fromkeys((subject_of(files["flair"][0]), *own_name))), None, None)
+        yield Reference(tuple(dict.fromkeys((subject_of(files["flair"][0]), *own_name))), None)
+
+
+def _only_scan(folder: Path, files: Mapping[str, Sequence[Path]], modality: str, subject: str) -> Path | None:
+    found = [file for file in files.get(modality, []) if subject_of(file) == subject]
+    if len(found) > 1:
+        both = f"{named([file.name for file in found])} are both {_SCANS[modality]} of {subject}"
+        raise InputError(folder, both, "one file", "Keep the measured one.")
+    return found[0] if found else None

@@ -67,6 +67,34 @@ def bootstrap_ratio_interval(
     return float(low), float(high)
 
 
+def paired_ratio_difference_interval(
+    a: Sequence[tuple[float, float]],
+    b: Sequence[tuple[float, float]],
+    seed: int = 0,
+    resamples: int = 10_000,
+    level: float = 0.95,
+) -> tuple[float, float] | None:
+    """Return the bootstrap interval of ratio(a) - ratio(b), where a[i] and b[i] are two systems on one subject.
+
+    A ratio is that of `bootstrap_ratio_interval`; each draw takes the same subjects on both sides. With denominators
+    of 1 it is `paired_difference_interval`.
+
+    Args:
+        a, b: (numerator, denominator) of each subject, every denominator above 0.
+
+    Other arguments, result and errors as `bootstrap_interval`; also ValueError where the lengths differ.
+    """
+    _check_lengths(np.empty(len(a)), np.empty(len(b)))
+    if len(a) < 2:
+        return None
+    sides = []
+    for terms in (a, b):
+        numerators, denominators = (_subject_values(values) for values in zip(*terms, strict=True))
+        sides.append(np.concatenate(list(_resampled_ratios(numerators, denominators, seed, resamples))))
+    low, high = np.nanpercentile(sides[0] - sides[1], [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)
+
+
 def _resampled_ratios(
     numerators: np.ndarray, denominators: np.ndarray, seed: int, resamples: int, block: int = 500
 ) -> Iterator[np.ndarray]:

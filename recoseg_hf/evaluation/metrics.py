@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# What each overlap metric is where a mask is empty; every other case follows from the counts.
+# What each metric of two masks is where one is empty; every other case follows from the voxels.
 # A missed tumour and an invented one both score 0; agreement on "nothing here" is not a score and is counted apart.
+# A distance to a mask that is not there is no number, least of all 0, the best one.
 EMPTY_MASK_TABLE: dict[str, dict[str, float | None]] = {
-    "both_empty": {"dice": None, "iou": None, "precision": None, "recall": None},
-    "empty_reference": {"dice": 0.0, "iou": 0.0, "precision": 0.0, "recall": None},
-    "empty_prediction": {"dice": 0.0, "iou": 0.0, "precision": None, "recall": 0.0},
+    "both_empty": {"dice": None, "iou": None, "precision": None, "recall": None, "hd95_mm": None, "nsd": None},
+    "empty_reference": {"dice": 0.0, "iou": 0.0, "precision": 0.0, "recall": None, "hd95_mm": None, "nsd": 0.0},
+    "empty_prediction": {"dice": 0.0, "iou": 0.0, "precision": None, "recall": 0.0, "hd95_mm": None, "nsd": 0.0},
 }
 
 # Wang et al. 2004, section III-C: an 11-tap Gaussian window of 1.5 pixels, K1 = 0.01 and K2 = 0.03.
@@ -132,11 +133,25 @@ def mae(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray) -> float | No
 def ssim(
     real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, data_range: float | None = None, slice_axis: int = 2
 ) -> float | None:
-    """Return the structural similarity inside a mask, on 2D slices (Wang et al. 2004, 10.1109/TIP.2003.819861).
+    """Return the mean of `ssim_map` over all voxels of the mask.
 
-    An 11x11 Gaussian window (sigma 1.5 voxels) slides over each slice, as the paper defines the index; the result is
-    its mean over all voxels of the mask in the volume. Both images count as 0 outside the mask and outside the array,
-    so that only what is inside decides. Constant images need no rule of their own: C1 and C2 keep each ratio defined.
+    Arguments and errors as `ssim_map`.
+
+    Returns:
+        In [-1, 1], 1 for images identical inside the mask; None where the mask is empty or the range is not positive.
+    """
+    similarity = ssim_map(real, synthetic, mask, data_range, slice_axis)
+    return mean_inside(similarity, np.asarray(mask, dtype=bool))
+
+
+def ssim_map(
+    real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, data_range: float | None = None, slice_axis: int = 2
+) -> np.ndarray | None:
+    """Return the structural similarity of every voxel of a mask (Wang et al. 2004, 10.1109/TIP.2003.819861).
+
+    An 11x11 Gaussian window (sigma 1.5 voxels) slides over each slice, as the paper defines the index. Both images
+    count as 0 outside the mask and outside the array, so that only what is inside decides. Constant images need no
+    rule of their own: C1 and C2 keep each ratio defined.
 
     Args:
         real: measured volume, 3D, source units.
@@ -146,7 +161,8 @@ def ssim(
         slice_axis: the axis that counts the slices.
 
     Returns:
-        In [-1, 1], 1 for images identical inside the mask; None where the mask is empty or the range is not positive.
+        float64 of that shape, in [-1, 1] inside the mask and 0 outside; 1 throughout the mask where the images are
+        identical in it. None where they differ and the range is not positive, and where the mask is empty.
 
     Raises:
         ValueError: the shapes differ or are not 3D, or a value inside the mask is not finite.
@@ -157,19 +173,38 @@ def ssim(
         raise ValueError(f"SSIM needs 3D volumes; found shape {mask.shape}")
     if not inside_real.size:
         return None
+    similarity = mask.astype(np.float64)
     if np.array_equal(inside_real, inside_synthetic):
-        return 1.0
+        return similarity
     data_range = in_brain_range(real, mask) if data_range is None else data_range
     if data_range <= 0:
         return None
-    slices = zip(*_brain_slices(real, synthetic, mask, slice_axis), strict=True)
-    total = sum(_ssim_map(x, y, data_range)[inside].sum() for x, y, inside in slices)
-    return float(total / inside_real.size)
+    box = bounding_box(mask)
+    target = np.moveaxis(similarity[box], slice_axis, 0)  # a view: what is written to it is in the map
+    slices = zip(*_brain_slices(real, synthetic, mask, box, slice_axis), strict=True)
+    for place, (x, y, inside) in enumerate(slices):
+        target[place] = np.where(inside, _ssim_map(x, y, data_range), 0)
+    return similarity
 
 
-def _brain_slices(real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, slice_axis: int) -> list[np.ndarray]:
+def mean_inside(values: np.ndarray | None, mask: np.ndarray) -> float | None:
+    """Return the mean of an array over a mask; None for no array or an empty mask."""
+    if values is None or not mask.any():
+        return None
+    return float(values[mask].mean())
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box that holds all of a mask that is not empty, as one slice per axis."""
+    axes = range(mask.ndim)
+    profiles = (mask.any(axis=tuple(other for other in axes if other != axis)).nonzero()[0] for axis in axes)
+    return tuple(slice(int(profile[0]), int(profile[-1]) + 1) for profile in profiles)
+
+
+def _brain_slices(
+    real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, box: tuple[slice, ...], slice_axis: int
+) -> list[np.ndarray]:
     """Return real, synthetic and mask in the mask's bounding box, 0 outside the mask, slices along the first axis."""
-    box = tuple(slice(index.min(), index.max() + 1) for index in np.nonzero(mask))
     mask = mask[box]
     images = (np.where(mask, np.asarray(image)[box], 0).astype(np.float64) for image in (real, synthetic))
     return [np.moveaxis(volume, slice_axis, 0) for volume in (*images, mask)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recoseg_hf.evaluation.protocols import PROTOCOLS
+
 _REGIONS = {"wt": "whole tumour", "tc": "tumour core", "et": "enhancing tumour"}
 
 # Label, section and score of the result, decimals and unit, in the order of the rows.
@@ -19,10 +21,25 @@ _ROWS = (
     ("Volume error", "millilitres", "volume_error_ml", 1, " mL"),
     ("Absolute volume error", "millilitres", "absolute_volume_error_ml", 1, " mL"),
     ("False-positive volume", "millilitres", "false_positive_ml", 1, " mL"),
+    ("HD95", "surface", "hd95_mm", 1, " mm"),
+    ("HD95, a miss counts as the grid's diagonal", "surface", "hd95_penalized_mm", 1, " mm"),
+    ("NSD", "surface", "nsd", 3, ""),
+    ("Lesion-wise Dice", "lesions", "dice", 3, ""),
+    ("Share of lesions found", "lesions", "found", 3, ""),
+    ("Invented lesions per subject", "lesions", "invented", 1, ""),
     ("PSNR in the brain", "synthesis", "psnr", 2, " dB"),
     ("SSIM in the brain", "synthesis", "ssim", 3, ""),
     ("MAE in the brain, share of range", "synthesis", "relative_mae", 4, ""),
+    ("PSNR in the whole tumour", "synthesis.tumour.wt", "psnr", 2, " dB"),
+    ("SSIM in the whole tumour", "synthesis.tumour.wt", "ssim", 3, ""),
+    ("MAE in the whole tumour, share of range", "synthesis.tumour.wt", "relative_mae", 4, ""),
+    ("PSNR in the enhancing tumour", "synthesis.tumour.et", "psnr", 2, " dB"),
+    ("MAE in the enhancing tumour, share of range", "synthesis.tumour.et", "relative_mae", 4, ""),
+    ("Roughness through-plane, 1 is the real T1ce's", "synthesis.flicker", "through_plane", 2, ""),
+    ("Roughness in-plane, 1 is the real T1ce's", "synthesis.flicker", "in_plane", 2, ""),
 )
+_PAPER_SECTIONS = ("volume", "slice", "pooled")
+_CUES = {"residual": "the residual", "flair": "FLAIR intensity", "static_residual": "|T1ce - T1|"}
 
 
 def summary_rows(result: Mapping) -> list[tuple[str, str]]:
@@ -32,16 +49,55 @@ def summary_rows(result: Mapping) -> list[tuple[str, str]]:
     ('Dice per volume', '0.853 [0.801, 0.899], n = 6')
     """
     share = f"{100 * result['bootstrap']['level']:g} %"
-    rows = [
+    return [
         ("Region", _REGIONS[result["region"]]),
-        ("Protocol", f"{result['protocol']}: every axial slice, native grid"),
+        ("Protocol", _protocol(result)),
         ("Subjects", _subjects(result)),
         ("Intervals", f"{share}, bootstrap over subjects"),
+        *_score_rows(result),
+        *_cue_rows(result.get("cues") or {}),
+        *_paper_rows(result.get("paper")),
+        *_left_out(result),
     ]
-    for label, section, score, decimals, unit in _ROWS:
-        if result[section]:
-            rows.append((label, _number(result[section], score, decimals, unit)))
-    return rows + _left_out(result)
+
+
+def _protocol(result: Mapping) -> str:
+    return f"{result['protocol']}: {PROTOCOLS[result['protocol']].description}"
+
+
+def _score_rows(result: Mapping) -> list[tuple[str, str]]:
+    found = [(row, _section(result, row[1])) for row in _ROWS]
+    return [(label, _number(section, score, *shown)) for (label, _, score, *shown), section in found if section]
+
+
+def _section(result: Mapping, path: str) -> Mapping | None:
+    """Return a section of a result; None where it was not measured, or the result is older than it."""
+    section = result
+    for key in path.split("."):
+        section = (section or {}).get(key)
+    return section
+
+
+def _cue_rows(cues: Mapping) -> list[tuple[str, str]]:
+    return [
+        (f"AUPRC of {_CUES.get(cue, cue)} for {region.upper()}", _cue(found))
+        for cue, regions in cues.items()
+        for region, found in regions.items()
+    ]
+
+
+def _cue(found: Mapping) -> str:
+    score, guessing = _number(found, "average_precision", 3, ""), found["prevalence"]["value"]
+    return score if guessing is None else f"{score}; guessing scores {guessing:.3f}"
+
+
+def _paper_rows(paper: Mapping | None) -> list[tuple[str, str]]:
+    if not paper:
+        return []
+    scores = [
+        (f"{label}, paper", text) for label, text in _score_rows({name: paper[name] for name in _PAPER_SECTIONS})
+    ]
+    return [("Protocol beside it", _protocol(paper)), *scores]
 
 
 def _subjects(result: Mapping) -> str:

@@ -117,6 +117,55 @@ def test_synthesis_of_some_subjects():
     assert aggregate(cohort())["synthesis"] is None
 
 
+def test_synthesis_in_the_tumour_and_from_slice_to_slice():
+    labels = Volume(np.ones((8, 8, 3), np.uint8), EYE)
+    comparisons = scores([1, 2])
+    assert aggregate_synthesis(comparisons)["tumour"] is None
+    real = np.random.default_rng(9).gamma(4, 50, size=(8, 8, 3)).astype(np.float32)
+    comparisons.append(compare_synthesis(Volume(real, EYE), Volume(real + 10, EYE), labels=labels))
+    result = aggregate_synthesis(comparisons)
+    assert result["tumour"]["wt"]["psnr"]["n"] == 1
+    assert result["tumour"]["wt"]["relative_mae"]["value"] == comparisons[2]["tumour"]["wt"]["relative_mae"]
+    assert result["tumour"]["et"]["psnr"]["n_undefined"] == 1
+    through = [one["flicker"]["through_plane"] for one in comparisons]
+    assert result["flicker"]["through_plane"]["value"] == pytest.approx(np.mean(through))
+    assert aggregate_synthesis([]) is None
+
+
+def test_surfaces_and_lesions():
+    def shape(hd95, penalized, nsd, dice, found, reference, invented):
+        return {
+            "surface": {"hd95_mm": hd95, "hd95_penalized_mm": penalized, "nsd": nsd, "tolerance_mm": 1.0},
+            "lesions": {"dice": dice, "n_found": found, "n_reference": reference, "n_invented": invented},
+        }
+
+    shapes = [shape(2.0, 2.0, 0.75, 0.8, 1, 1, 0), shape(None, 300.0, 0.0, 0.0, 1, 4, 3)]
+    records = [entry | one for entry, one in zip(cohort(), shapes, strict=False)]
+    result = aggregate([*records, record(5)])
+    assert (result["surface"]["hd95_mm"]["value"], result["surface"]["hd95_mm"]["n_undefined"]) == (2.0, 1)
+    assert result["surface"]["hd95_penalized_mm"]["value"] == 151
+    assert (result["surface"]["nsd"]["value"], result["surface"]["nsd"]["n"]) == (0.375, 2)
+    assert result["surface"]["nsd_tolerance_mm"] == 1.0
+    assert result["lesions"]["dice"]["value"] == 0.4
+    assert result["lesions"]["found"]["value"] == 2 / 5
+    assert result["lesions"]["invented"]["value"] == 1.5
+    assert aggregate(cohort())["surface"] is aggregate(cohort())["lesions"] is None
+    records[0]["surface"] |= {"tolerance_mm": 2.0}
+    with pytest.raises(ValueError, match=r"one tolerance of the NSD; found \[1.0, 2.0\] mm"):
+        aggregate(records)
+
+
+def test_cues():
+    def cues(**found):
+        return {name: {"wt": {"average_precision": one, "prevalence": 0.1}} for name, one in found.items()}
+
+    records = [record(0) | {"cues": cues(flair=0.7, residual=0.2)}, record(1) | {"cues": cues(flair=0.5)}]
+    found = aggregate([*records, record(2) | {"cues": None}])["cues"]
+    assert (found["flair"]["wt"]["average_precision"]["value"], found["flair"]["wt"]["prevalence"]["n"]) == (0.6, 2)
+    assert found["residual"]["wt"]["average_precision"]["n"] == 1
+    assert aggregate(cohort())["cues"] is None
+
+
 def test_one_subject_has_no_interval():
     dice = aggregate([record(0)])["volume"]["dice"]
     assert (dice["interval"], dice["n"]) == (None, 1)

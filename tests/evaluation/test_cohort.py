@@ -46,7 +46,8 @@ class TestScores:
             {"subject": f"sub-0{k}", **compare_case(*map(read_labels, pair)), "synthesis": None}
             for k, pair in enumerate(files, start=1)
         ]
-        assert result == aggregate(records) | {"missing": [], "unlabelled": [], "unmatched": []}
+        left_out = {"missing": [], "unlabelled": [], "unmatched": []}
+        assert result == aggregate(records) | {"paper": None} | left_out
 
     def test_scores_by_hand(self, predictions, references):
         result = evaluate_masks(predictions, references)

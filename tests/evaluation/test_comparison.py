@@ -7,7 +7,17 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from recoseg_hf.evaluation.comparison import axial_axis, compare_case, compare_synthesis, grid_difference
+from recoseg_hf.evaluation.comparison import (
+    axial_axis,
+    compare_case,
+    compare_shape,
+    compare_synthesis,
+    grid_difference,
+)
+from recoseg_hf.evaluation.flicker import flicker
+from recoseg_hf.evaluation.lesions import lesion_scores
+from recoseg_hf.evaluation.metrics import ssim_map
+from recoseg_hf.evaluation.surface import grid_diagonal_mm, surface_scores
 from recoseg_hf.imaging.volume import Volume
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
@@ -105,6 +115,38 @@ class TestCompareCase:
             compare_case(labels(), labels(), "core")
 
 
+class TestCompareShape:
+    def test_spacing_is_the_case_s_own(self):
+        pytest.importorskip("monai")
+        prediction = box(slice(1, 7), slice(2, 6), slice(1, 4))
+        record = compare_shape(prediction, labels())
+        masks = prediction.data > 0, labels().data > 0
+        assert record["surface"]["hd95_mm"] == surface_scores(*masks, (1, 2, 3))["hd95_mm"] != 0
+        assert record["surface"]["hd95_penalized_mm"] == record["surface"]["hd95_mm"]
+        assert record["surface"]["nsd"] == surface_scores(*masks, (1, 2, 3))["nsd"]
+        assert record["lesions"]["dice"] == lesion_scores(*masks, (1, 2, 3)).dice
+        assert record["lesions"]["n_found"] == 1
+
+    @pytest.mark.parametrize(("predicted", "referenced", "penalized"), [(0, 5, True), (5, 0, True), (0, 0, False)])
+    def test_a_miss_is_never_near(self, predicted, referenced, penalized):
+        pytest.importorskip("scipy")
+        masks = [box(slice(0, n), 0, 0) if n else box(slice(0), 0, 0) for n in (predicted, referenced)]
+        surface = compare_shape(*masks)["surface"]
+        assert surface["hd95_mm"] is None
+        diagonal = grid_diagonal_mm((10, 8, 4), (1, 2, 3))
+        assert surface["hd95_penalized_mm"] == (pytest.approx(diagonal) if penalized else None)
+        assert surface["nsd"] == (0 if penalized else None)
+
+    def test_region_and_tolerance(self):
+        pytest.importorskip("monai")
+        near = box(slice(4, 6), slice(3, 5), 2)  # the enhancing tumour, one voxel of 1 mm to the side
+        scores = [compare_shape(near, labels(), "et", tolerance)["surface"] for tolerance in (1.0, 0.5)]
+        assert [score["tolerance_mm"] for score in scores] == [1.0, 0.5]
+        assert [score["nsd"] for score in scores] == [1.0, 0.5]
+        with pytest.raises(ValueError, match="region='core'"):
+            compare_shape(near, labels(), "core")
+
+
 class TestGrids:
     def test_one_grid_within_the_tolerance(self):
         moved = AFFINE.copy()
@@ -180,3 +222,38 @@ class TestCompareSynthesis:
         assert record["undefined"] == dict.fromkeys(
             ("psnr", "ssim", "relative_mae"), "the real T1ce has no positive range"
         )
+
+    def test_scores_in_the_tumour_are_those_of_its_voxels(self):
+        real, synthetic = scan(0), scan(1)
+        reference = np.zeros(real.shape, np.uint8)
+        reference[4:9, 4:9, 2:4], reference[5:7, 5:7, 2] = 2, 4
+        reference[0, 0, 0] = 2  # outside the brain, where nothing was synthesized
+        record = compare_synthesis(real, synthetic, labels=Volume(reference, AFFINE))
+        enhancing = reference == 4
+        errors = np.abs(real.data.astype(float) - synthetic.data)[enhancing]
+        tumour = record["tumour"]
+        assert [tumour[region]["n_voxels"] for region in ("wt", "tc", "et")] == [50, 4, 4]
+        assert tumour["et"]["mae"] == pytest.approx(errors.mean())
+        assert tumour["et"]["relative_mae"] == pytest.approx(errors.mean() / record["data_range"])
+        expected = 10 * math.log10(record["data_range"] ** 2 / (errors**2).mean())
+        assert tumour["et"]["psnr"] == pytest.approx(expected)
+        similarity = ssim_map(real.data, synthetic.data, real.data != 0, record["data_range"])
+        assert tumour["et"]["ssim"] == pytest.approx(similarity[enhancing].mean())
+        assert tumour["tc"] == tumour["et"]
+
+    def test_a_region_that_is_empty_says_so(self):
+        record = compare_synthesis(scan(), scan(1), labels=box(0, 0, 0, shape=(16, 14, 6)))
+        assert record["tumour"]["et"]["psnr"] is None
+        assert set(record["tumour"]["et"]["undefined"].values()) == {"the region is empty"}
+        assert compare_synthesis(scan(), scan(1))["tumour"] is None
+
+    def test_labels_on_another_grid_are_refused(self):
+        with pytest.raises(ValueError, match="segmentation and real T1ce lie on different grids"):
+            compare_synthesis(scan(), scan(1), labels=labels())
+
+    def test_flicker_runs_from_slice_to_slice(self):
+        real, synthetic = scan(0), scan(1)
+        expected = flicker(real.data, synthetic.data, real.data != 0)
+        assert compare_synthesis(real, synthetic)["flicker"] == expected
+        turned = [Volume(np.moveaxis(one.data, 2, 0), AFFINE[:, [2, 0, 1, 3]]) for one in (real, synthetic)]
+        assert compare_synthesis(*turned)["flicker"] == pytest.approx(expected)

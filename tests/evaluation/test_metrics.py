@@ -8,16 +8,20 @@ import pytest
 from recoseg_hf.evaluation.metrics import (
     EMPTY_MASK_TABLE,
     Counts,
+    bounding_box,
     counts,
     dice,
     in_brain_range,
     iou,
     mae,
+    mean_inside,
     precision,
     psnr,
     recall,
     ssim,
+    ssim_map,
 )
+from tests.evaluation.masks import edge_masks
 
 SHAPE = (9, 8, 7)
 METRICS = {"dice": dice, "iou": iou, "precision": precision, "recall": recall}
@@ -82,7 +86,10 @@ class TestOverlap:
 
     def test_the_table_has_every_metric(self):
         assert list(EMPTY_MASK_TABLE) == ["both_empty", "empty_reference", "empty_prediction"]
-        assert all(set(row) == set(METRICS) for row in EMPTY_MASK_TABLE.values())
+        assert all(set(row) == {*METRICS, "hd95_mm", "nsd"} for row in EMPTY_MASK_TABLE.values())
+
+    def test_no_empty_mask_has_a_distance(self):
+        assert {row["hd95_mm"] for row in EMPTY_MASK_TABLE.values()} == {None}
 
     @pytest.mark.parametrize("seed", range(20))
     def test_dice_and_iou_agree_with_monai(self, seed):
@@ -95,6 +102,20 @@ class TestOverlap:
             # With ignore_empty=False MONAI scores agreement on "nothing" as 1, which our table declines to score.
             expected = float(theirs(include_background=True, ignore_empty=False)(*as_batch))
             assert (expected, ours) == (1, None) if ours is None else ours == pytest.approx(expected, abs=1e-6)
+
+    @pytest.mark.parametrize("name", list(edge_masks()))
+    def test_edge_case_masks_agree_with_scikit_learn(self, name):
+        sklearn = pytest.importorskip("sklearn.metrics")
+        prediction, reference = edge_masks()[name]
+        theirs = {
+            "dice": sklearn.f1_score, "iou": sklearn.jaccard_score,
+            "precision": sklearn.precision_score, "recall": sklearn.recall_score,
+        }  # fmt: skip
+        for metric, function in theirs.items():
+            expected = function(reference.ravel(), prediction.ravel(), zero_division=0)
+            ours = METRICS[metric](counts(prediction, reference))
+            # Where scikit-learn would divide 0 by 0 it is told to give 0, and our table may say "not defined".
+            assert expected == 0 if ours is None else ours == pytest.approx(expected, abs=1e-12)
 
     @pytest.mark.parametrize("seed", range(20))
     def test_precision_and_recall_agree_with_monai(self, seed):
@@ -215,3 +236,26 @@ class TestSsim:
     def test_needs_a_volume(self):
         with pytest.raises(ValueError, match=r"SSIM needs 3D volumes; found shape \(4, 4\)"):
             ssim(np.ones((4, 4)), np.ones((4, 4)), np.ones((4, 4)))
+
+
+class TestSsimMap:
+    def test_its_mean_over_a_part_is_the_part_s_score(self):
+        real, synthetic, mask = image_pair()
+        similarity = ssim_map(real, synthetic, mask, 500.0)
+        assert similarity.shape == real.shape
+        assert not similarity[~mask].any()
+        assert similarity[mask].mean() == pytest.approx(ssim(real, synthetic, mask, 500.0), abs=1e-12)
+        part = mask & (np.arange(5) < 2)
+        assert mean_inside(similarity, part) == pytest.approx(ssim(real, synthetic, part, 500.0), abs=1e-12)
+
+    def test_nothing_to_average(self):
+        real, synthetic, mask = image_pair()
+        assert ssim_map(real, synthetic, mask & False) is None
+        assert mean_inside(None, mask) is None
+        assert mean_inside(real, mask & False) is None
+
+
+def test_bounding_box_holds_the_mask_and_no_more():
+    mask = np.zeros((6, 5, 4), bool)
+    mask[1, 4, 0] = mask[3, 2, 3] = True
+    assert bounding_box(mask) == (slice(1, 4), slice(2, 5), slice(0, 4))

@@ -64,3 +64,36 @@ def test_what_was_left_out_is_named():
         ("Missing predictions", "2, in no number above: a, b"),
         ("Predictions without a reference", "1, in no number above: c"),
     ]
+
+
+def test_what_takes_more_time_has_rows_where_it_was_measured(rows):
+    one = record(4) | {
+        "surface": {"hd95_mm": None, "hd95_penalized_mm": 81.2, "nsd": 0.5, "tolerance_mm": 1.0},
+        "lesions": {"dice": 0.25, "n_found": 1, "n_reference": 4, "n_invented": 2},
+        "cues": {"static_residual": {"et": {"average_precision": 0.4, "prevalence": 0.01}}},
+    }
+    shown = dict(summary_rows(aggregate([one]) | {"paper": aggregate([record(1)], protocol="paper")}))
+    assert shown["HD95"] == "undefined, n = 0, 1 undefined left out"
+    assert shown["HD95, a miss counts as the grid's diagonal"] == "81.2 mm, n = 1"
+    assert shown["Share of lesions found"] == "0.250, n = 1"
+    assert shown["AUPRC of |T1ce - T1| for ET"] == "0.400, n = 1; guessing scores 0.010"
+    assert shown["Protocol beside it"].startswith(
+        "paper: only axial slices with tumour in the reference (oracle_slices)"
+    )
+    assert shown["Dice per volume, paper"] == "0.400, n = 1"
+    assert not {"HD95", "Protocol beside it", "AUPRC of |T1ce - T1| for ET"} & rows.keys()
+
+
+def test_a_result_from_before_a_section_existed_still_has_its_rows():
+    result = aggregate([record(4), record(1)])
+    older = {name: result[name] for name in result if name not in ("surface", "lesions", "cues", "oracle_slices")}
+    assert summary_rows(older) == summary_rows(result)
+
+
+def test_synthesis_in_the_tumour_has_rows():
+    real = np.random.default_rng(0).gamma(4, 50, size=(8, 8, 2)).astype(np.float32)
+    volumes = (Volume(one, np.eye(4)) for one in (real, real + 10))
+    synthesis = compare_synthesis(*volumes, labels=Volume(np.full((8, 8, 2), 4, np.uint8), np.eye(4)))
+    shown = dict(summary_rows(aggregate([record(4) | {"synthesis": synthesis}])))
+    assert shown["PSNR in the enhancing tumour"] == shown["PSNR in the whole tumour"] == shown["PSNR in the brain"]
+    assert shown["Roughness through-plane, 1 is the real T1ce's"] == "1.00, n = 1"

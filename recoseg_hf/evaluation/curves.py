@@ -1,0 +1,143 @@
+"""How well a continuous cue (a residual, an intensity) picks out a mask, at every threshold at once.
+
+NumPy, because a volume's brain has a million voxels: MONAI's average precision walks over them one by one in Python,
+and scikit-learn is in none of our extras for this. The tests hold these functions to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from recoseg_hf.pipeline.conventions import REGIONS, region_masks
+
+RECALLS = tuple(np.linspace(0.05, 1, 20).round(2).tolist())
+"""Where `precision_at_recalls` looks by default."""
+
+
+def average_precision(cue: np.ndarray, mask: np.ndarray, inside: np.ndarray) -> float | None:
+    """Return the area under the precision-recall curve of a cue that is high where the mask is.
+
+    The sum over thresholds of (R_n - R_{n-1}) P_n, not the trapezoidal area, which is too optimistic (Davis and
+    Goadrich 2006, 10.1145/1143844.1143874). Voxels of one value are taken together. A cue that knows nothing has the
+    mask's share of the voxels, see `prevalence`.
+
+    Args:
+        cue: any shape and units; only its order counts.
+        mask: of that shape; every non-zero voxel is positive.
+        inside: bool, of that shape: the voxels that are judged, such as the brain's.
+
+    Returns:
+        In (0, 1]; None where no voxel inside is positive.
+
+    Raises:
+        ValueError: the shapes differ, or a value inside is not finite.
+    """
+    curve = precision_recall_curve(cue, mask, inside)
+    if curve is None:
+        return None
+    _, precision, recall = curve
+    return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def prevalence(mask: np.ndarray, inside: np.ndarray) -> float | None:
+    """Return the mask's share of the voxels inside, what guessing scores; None where nothing is inside."""
+    positive = (np.asarray(mask) != 0)[np.asarray(inside, dtype=bool)]
+    return float(positive.mean()) if positive.size else None
+
+
+def precision_recall_curve(
+    cue: np.ndarray, mask: np.ndarray, inside: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the operating points of a cue: one for each value that it takes inside, the highest first.
+
+    Arguments and errors as `average_precision`.
+
+    Returns:
+        (threshold, precision, recall), float64 each: of the voxels whose cue is `threshold` or more, the share that
+        is positive; and the share of all positive ones that these are. None where no voxel inside is positive.
+    """
+    cue, mask, inside = np.asarray(cue), np.asarray(mask) != 0, np.asarray(inside, dtype=bool)
+    if not cue.shape == mask.shape == inside.shape:
+        raise ValueError(f"shapes differ: cue {cue.shape}, mask {mask.shape}, inside {inside.shape}")
+    values, positive = cue[inside].astype(np.float64), mask[inside]
+    if not np.isfinite(values).all():
+        raise ValueError("the cue holds NaN or Inf inside")
+    if not positive.any():
+        return None
+    order = np.argsort(-values)  # equal values may come in any order: only the last of them is looked at
+    values, found = values[order], np.cumsum(positive[order])
+    last = np.flatnonzero(np.diff(values, append=-np.inf))
+    return values[last], found[last] / (last + 1), found[last] / found[-1]
+
+
+def precision_at_recalls(
+    cue: np.ndarray, mask: np.ndarray, inside: np.ndarray, recalls: Sequence[float] = RECALLS
+) -> list[float] | None:
+    """Return the precision where a falling threshold first reaches each recall, so that subjects can be averaged.
+
+    Args:
+        recalls: in (0, 1]. The other arguments and errors are those of `average_precision`.
+
+    Returns:
+        One precision for each recall; None where no voxel inside is positive.
+    """
+    curve = precision_recall_curve(cue, mask, inside)
+    if curve is None:
+        return None
+    _, precision, recall = curve
+    places = np.searchsorted(recall, np.asarray(recalls) - 1e-12)
+    return precision[np.minimum(places, len(recall) - 1)].tolist()
+
+
+def static_residual(t1: np.ndarray, t1ce: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Return |T1ce - T1|, the clinical subtraction map: a cue that needs no model.
+
+    Each scan is clipped at its 1st and 99th percentile in the brain and mapped to [0, 1], as the paper normalises.
+
+    Args:
+        t1, t1ce: one shape, source units.
+        brain: bool, of that shape.
+
+    Returns:
+        float64 in [0, 1], 0 outside the brain.
+
+    Raises:
+        ValueError: a scan has one intensity only in the brain.
+    """
+    brain = np.asarray(brain, dtype=bool)
+    return np.where(brain, np.abs(_unit(t1ce, brain, "T1ce") - _unit(t1, brain, "T1")), 0)
+
+
+def compare_cues(cues: Mapping[str, np.ndarray], labels: np.ndarray, inside: np.ndarray) -> dict[str, dict]:
+    """Judge one subject's cues against each region of its reference.
+
+    Args:
+        cues: by name, each of the shape of `labels`.
+        labels: {0, 1, 2, 4} or {0, 1, 2, 3}.
+        inside: bool, of that shape: the brain.
+
+    Returns:
+        JSON values: for each cue and region (`wt`, `tc`, `et`) its `average_precision`, None where the region is
+        empty, and the `prevalence` of the region in the brain, which is what guessing scores.
+
+    Raises:
+        ValueError: as `average_precision`.
+    """
+    masks = region_masks(np.asarray(labels))
+    shares = {region: prevalence(masks[region], inside) for region in REGIONS}
+    return {
+        name: {
+            region: {"average_precision": average_precision(cue, masks[region], inside), "prevalence": shares[region]}
+            for region in REGIONS
+        }
+        for name, cue in cues.items()
+    }
+
+
+def _unit(scan: np.ndarray, brain: np.ndarray, name: str) -> np.ndarray:
+    low, high = np.percentile(np.asarray(scan)[brain], [1, 99]) if brain.any() else (0, 0)
+    if not high > low:
+        raise ValueError(f"the {name} has no contrast in the brain: {low:g} between percentiles 1 and 99")
+    return np.clip((np.asarray(scan, dtype=np.float64) - low) / (high - low), 0, 1)
