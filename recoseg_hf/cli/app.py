@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import recoseg_hf
+from recoseg_hf.cli.audit import audit
 from recoseg_hf.cli.demo import demo
 from recoseg_hf.cli.evaluate import evaluate
 from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
@@ -68,7 +69,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, demo, evaluate, prepare):
+for command in (predict, demo, evaluate, audit, prepare):
     app.command()(command)
 
 

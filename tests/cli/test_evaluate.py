@@ -63,6 +63,17 @@ def test_an_earlier_file_stays_unless_asked(folders):
     assert evaluate(folders, "--overwrite").exit_code == 0
 
 
+def test_more_on_demand(folders):
+    pytest.importorskip("monai")
+    quick, full = evaluate(folders), evaluate(folders, "--full", "--overwrite")
+    assert full.exit_code == 0
+    metrics = json.loads((folders / "metrics.json").read_text())
+    assert metrics["surface"]["nsd"]["n"] == metrics["paper"]["n"] == 2
+    for label in ("HD95:", "NSD:", "Lesion-wise Dice:", "AUPRC of FLAIR intensity for WT:", "Dice per volume, paper:"):
+        assert label in full.stdout
+        assert label not in quick.stdout
+
+
 def test_takes_what_predict_writes(tiny_model, tmp_path):
     case = save_case(tmp_path / "references", "sub-01", (20, 22, 9))
     runner, out = CliRunner(), tmp_path / "predictions"

@@ -79,6 +79,58 @@ class TestScores:
         assert told == [(1, 2), (2, 2)]
 
 
+class TestFull:
+    def test_measures_what_takes_more_time(self, predictions, references):
+        pytest.importorskip("monai")
+        result = evaluate_masks(predictions, references, full=True)
+        first, second = (by_subject(result)[name] for name in ("sub-01", "sub-02"))
+        assert first["surface"] == {"hd95_mm": 0.0, "hd95_penalized_mm": 0.0, "nsd": 1.0, "tolerance_mm": 1.0}
+        assert (second["surface"]["hd95_mm"], second["surface"]["nsd"]) == (1.0, 1.0)  # a layer of 1 mm is missing
+        assert result["surface"]["hd95_mm"]["value"] == 0.5
+        assert second["lesions"]["n_found"] == second["lesions"]["n_reference"] == 1
+        assert result["volume"] == evaluate_masks(predictions, references)["volume"]
+
+    def test_the_paper_s_protocol_stands_beside(self, predictions, references):
+        pytest.importorskip("monai")
+        paper = evaluate_masks(predictions, references, full=True)["paper"]
+        assert (paper["protocol"], paper["oracle_slices"], paper["n"]) == ("paper", True, 2)
+        assert by_subject(paper)["sub-01"]["dice"] == 1
+        slices = by_subject(paper)["sub-01"]["slices"]
+        assert slices["n"] + slices["n_left_out"] == SHAPE[2]
+        assert slices["n_left_out"] > 0
+
+    def test_cues_are_what_there_is(self, predictions, references):
+        pytest.importorskip("monai")
+        save(predictions / "sub-01" / "sub-01_residual.nii.gz", labels().astype(np.float32) / 4)
+        (references / "sub-02" / "sub-02_t1ce.nii.gz").unlink()
+        cues = {
+            name: one["cues"] for name, one in by_subject(evaluate_masks(predictions, references, full=True)).items()
+        }
+        assert list(cues["sub-01"]) == ["residual", "flair", "static_residual"]
+        assert list(cues["sub-02"]) == ["flair"]
+        assert cues["sub-01"]["residual"]["et"]["average_precision"] == 1
+        assert 0 < cues["sub-01"]["flair"]["wt"]["prevalence"] < cues["sub-01"]["flair"]["wt"]["average_precision"] < 1
+
+    def test_segmentations_alone_have_no_cues(self, predictions, references):
+        pytest.importorskip("monai")
+        for name in ("flair", "t1", "t1ce"):
+            (references / "sub-01" / f"sub-01_{name}.nii.gz").unlink()
+        result = evaluate_masks(predictions, references, subjects=["sub-01"], full=True)
+        assert result["cues"] is by_subject(result)["sub-01"]["cues"] is None
+
+    def test_a_residual_on_another_grid_is_refused(self, predictions, references):
+        pytest.importorskip("monai")
+        moved = affine(origin=(0, 0, 5))
+        save(predictions / "sub-01" / "sub-01_residual.nii.gz", intensities(), moved)
+        with pytest.raises(InputError, match=r"sub-01_residual.nii.gz: its grid is another than that of sub-01_seg"):
+            evaluate_masks(predictions, references, full=True)
+
+    def test_two_scans_of_one_modality_are_refused(self, predictions, references):
+        save(references / "sub-01" / "sub-01_t2f.nii.gz", intensities())
+        with pytest.raises(InputError, match=r"sub-01_flair.nii.gz, sub-01_t2f.nii.gz are both FLAIR of sub-01"):
+            evaluate_masks(predictions, references)
+
+
 class TestSynthesis:
     def test_scored_where_both_t1ce_exist(self, predictions, references):
         real = read_volume(references / "sub-01/sub-01_t1ce.nii.gz").data
