@@ -10,10 +10,10 @@ from tests.tiny import FEW_STEP, IMAGE_SIZE, tiny_net
 
 
 def tiny_volume_net(inputs: int, outputs: int, seed: int = 0) -> VolumeUNet:
-    """A real `VolumeUNet` of 4 and 8 channels, seeded."""
+    """A real `VolumeUNet` of 4 to 8 channels, seeded."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return VolumeUNet(inputs, outputs, channels=(4, 8), num_res_units=1).eval()
+        return VolumeUNet(inputs, outputs, channels=(4, 8, 8), strides=(1, 2), num_res_units=1).eval()
 
 
 def tiny_volume_pipeline(seed: int = 0, synthesizer=None, **settings) -> VolumePipeline:

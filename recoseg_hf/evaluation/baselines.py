@@ -4,6 +4,7 @@ For local folders, and with the `eval` extra. Synthesis, residual, intensities, 
 `ReCoSegPipeline`; only the segmenter differs, which sees the slices of a volume together as cubes of voxels.
 """
 
+import math
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +31,9 @@ class VolumeUNet(ModelMixin, ConfigMixin):
     Args:
         in_channels: of the volume.
         out_channels: one logit per region.
-        channels: widths of the levels, each at half the resolution of the one before.
+        channels: widths of the levels.
+        strides: of the step into each level but the last, which has the resolution of the one before. With 1 in the
+            first place there are features at full resolution, as in 3D U-Net (Cicek et al. 2016, arXiv 1606.06650).
         num_res_units: convolutions per residual unit.
         dropout: probability.
 
@@ -44,6 +47,7 @@ class VolumeUNet(ModelMixin, ConfigMixin):
         in_channels: int = 3,
         out_channels: int = 1,
         channels: Sequence[int] = (16, 32, 64, 128, 256),
+        strides: Sequence[int] = (1, 2, 2, 2),
         num_res_units: int = 2,
         dropout: float = 0.0,
     ):
@@ -53,7 +57,7 @@ class VolumeUNet(ModelMixin, ConfigMixin):
             in_channels=in_channels,
             out_channels=out_channels,
             channels=tuple(channels),
-            strides=(2,) * (len(channels) - 1),
+            strides=tuple(strides),
             num_res_units=num_res_units,
             dropout=dropout,
         )
@@ -61,17 +65,17 @@ class VolumeUNet(ModelMixin, ConfigMixin):
     @property
     def multiple(self) -> int:
         """What the sides of a volume must be multiples of."""
-        return 2 ** (len(self.config.channels) - 1)
+        return math.prod(self.config.strides)
 
     def forward(self, volume: torch.Tensor) -> torch.Tensor:
         """Logits (B, out_channels, D, H, W) for a volume (B, in_channels, D, H, W)."""
         return self.net(volume)
 
     def to(self, *args: Any, **kwargs: Any) -> "VolumeUNet":
-        """As for any module; `channels_last`, which says how 2D weights lie, stands for its 3D form here."""
+        """As for any module; `channels_last` is for 2D weights and leaves these as they lie, which is faster here."""
         if kwargs.get("memory_format") is torch.channels_last:
-            kwargs["memory_format"] = torch.channels_last_3d
-        return super().to(*args, **kwargs)
+            del kwargs["memory_format"]
+        return super().to(*args, **kwargs) if args or kwargs else self
 
 
 class VolumePipeline(ReCoSegPipeline):

@@ -43,7 +43,7 @@ def volume_step_loss(
     size, tumour = pipeline.config.patch_size, volumes["regions"][:, :, REGIONS.index("wt")]
     corners = patch_corners(tumour, depths, size, tumour_share, randomness)
     patches = {name: cut_patches(values, corners, size) for name, values in volumes.items()}
-    logits = net(segmenter_channels(pipeline, patches).contiguous(memory_format=torch.channels_last_3d)).float()
+    logits = net(segmenter_channels(pipeline, patches)).float()
     target = patches["regions"][:, region_places(pipeline)]
     return segmentation_loss(logits.flatten(3), target.flatten(3))
 
