@@ -12,6 +12,7 @@ from recoseg_hf.evaluation.lesions import lesion_scores
 from recoseg_hf.evaluation.metrics import (
     Counts,
     counts,
+    cut_to,
     dice,
     in_brain_range,
     iou,
@@ -162,22 +163,22 @@ def compare_synthesis(
         ValueError: the grids differ, or a value in the brain is not finite.
     """
     _check_grids("synthetic T1ce", synthetic, "real T1ce", real)
-    brain = real.data != 0 if brain is None else np.asarray(brain, dtype=bool)
-    data_range, axis = in_brain_range(real.data, brain), axial_axis(real)
-    similarity = ssim_map(real.data, synthetic.data, brain, data_range, axis)
-    tumour = None
     if labels is not None:
         _check_grids("segmentation", labels, "real T1ce", real)
-        regions = {region: mask & brain for region, mask in region_masks(labels.data).items()}
-        tumour = {
-            region: _synthesis_scores(real.data, synthetic.data, mask, data_range, similarity, "the region is empty")
-            for region, mask in regions.items()
-        }
+    brain = real.data != 0 if brain is None else np.asarray(brain, dtype=bool)
+    brain, *images = cut_to(brain, real.data, synthetic.data, *([] if labels is None else [labels.data]))
+    pair, axis, data_range = images[:2], axial_axis(real), in_brain_range(images[0], brain)
+    similarity = ssim_map(*pair, brain, data_range, axis)
+    regions = {} if labels is None else region_masks(images[2])
+    tumour = {
+        region: _synthesis_scores(*pair, mask & brain, data_range, similarity, "the region is empty")
+        for region, mask in regions.items()
+    }
     return {
-        **_synthesis_scores(real.data, synthetic.data, brain, data_range, similarity, "the brain mask is empty"),
+        **_synthesis_scores(*pair, brain, data_range, similarity, "the brain mask is empty"),
         "data_range": data_range,
-        "tumour": tumour,
-        "flicker": flicker(real.data, synthetic.data, brain, axis),
+        "tumour": tumour or None,
+        "flicker": flicker(*pair, brain, axis),
     }
 
 

@@ -7,9 +7,11 @@ and scikit-learn is in none of our extras for this. The tests hold these functio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from recoseg_hf.evaluation.metrics import cut_to
 from recoseg_hf.pipeline.conventions import REGIONS, region_masks
 
 RECALLS = tuple(np.linspace(0.05, 1, 20).round(2).tolist())
@@ -34,11 +36,7 @@ def average_precision(cue: np.ndarray, mask: np.ndarray, inside: np.ndarray) -> 
     Raises:
         ValueError: the shapes differ, or a value inside is not finite.
     """
-    curve = precision_recall_curve(cue, mask, inside)
-    if curve is None:
-        return None
-    _, precision, recall = curve
-    return float(np.sum(np.diff(recall, prepend=0) * precision))
+    return _ranked(cue, inside).average_precision(mask)
 
 
 def prevalence(mask: np.ndarray, inside: np.ndarray) -> float | None:
@@ -58,18 +56,7 @@ def precision_recall_curve(
         (threshold, precision, recall), float64 each: of the voxels whose cue is `threshold` or more, the share that
         is positive; and the share of all positive ones that these are. None where no voxel inside is positive.
     """
-    cue, mask, inside = np.asarray(cue), np.asarray(mask) != 0, np.asarray(inside, dtype=bool)
-    if not cue.shape == mask.shape == inside.shape:
-        raise ValueError(f"shapes differ: cue {cue.shape}, mask {mask.shape}, inside {inside.shape}")
-    values, positive = cue[inside].astype(np.float64), mask[inside]
-    if not np.isfinite(values).all():
-        raise ValueError("the cue holds NaN or Inf inside")
-    if not positive.any():
-        return None
-    order = np.argsort(-values)  # equal values may come in any order: only the last of them is looked at
-    values, found = values[order], np.cumsum(positive[order])
-    last = np.flatnonzero(np.diff(values, append=-np.inf))
-    return values[last], found[last] / (last + 1), found[last] / found[-1]
+    return _ranked(cue, inside).curve(mask)
 
 
 def precision_at_recalls(
@@ -125,15 +112,66 @@ def compare_cues(cues: Mapping[str, np.ndarray], labels: np.ndarray, inside: np.
     Raises:
         ValueError: as `average_precision`.
     """
-    masks = region_masks(np.asarray(labels))
+    inside, labels, *images = cut_to(np.asarray(inside, dtype=bool), np.asarray(labels), *cues.values())
+    masks = region_masks(labels)
     shares = {region: prevalence(masks[region], inside) for region in REGIONS}
-    return {
-        name: {
-            region: {"average_precision": average_precision(cue, masks[region], inside), "prevalence": shares[region]}
+    found = {}
+    for name, cue in zip(cues, images, strict=True):
+        ranked = _ranked(cue, inside)  # sorting is what takes time, and all regions share it
+        found[name] = {
+            region: {"average_precision": ranked.average_precision(masks[region]), "prevalence": shares[region]}
             for region in REGIONS
         }
-        for name, cue in cues.items()
-    }
+    return found
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """The voxels inside, the highest of the cue first.
+
+    Attributes:
+        inside: bool, where they are.
+        order: their ranks, as indices into the voxels inside.
+        last: the rank of the last voxel of each value.
+        values: those values.
+    """
+
+    inside: np.ndarray
+    order: np.ndarray
+    last: np.ndarray
+    values: np.ndarray
+
+    def curve(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """As `precision_recall_curve`."""
+        mask = np.asarray(mask) != 0
+        if mask.shape != self.inside.shape:
+            raise ValueError(f"shapes differ: cue {self.inside.shape}, mask {mask.shape}")
+        found = np.cumsum(mask[self.inside][self.order])
+        if not (found.size and found[-1]):
+            return None
+        at_last = found[self.last]
+        return self.values, at_last / (self.last + 1), at_last / found[-1]
+
+    def average_precision(self, mask: np.ndarray) -> float | None:
+        """As the function of that name."""
+        curve = self.curve(mask)
+        if curve is None:
+            return None
+        _, precision, recall = curve
+        return float(np.sum(np.diff(recall, prepend=0) * precision))
+
+
+def _ranked(cue: np.ndarray, inside: np.ndarray) -> _Ranked:
+    cue, inside = np.asarray(cue), np.asarray(inside, dtype=bool)
+    if cue.shape != inside.shape:
+        raise ValueError(f"shapes differ: cue {cue.shape}, inside {inside.shape}")
+    values = cue[inside].astype(cue.dtype if cue.dtype == np.float32 else np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("the cue holds NaN or Inf inside")
+    order = np.argsort(-values)  # equal values may come in any order: only the last of them is looked at
+    values = values[order]
+    last = np.flatnonzero(np.append(values[1:] != values[:-1], np.ones(min(len(values), 1), bool)))
+    return _Ranked(inside, order, last, values[last].astype(np.float64))
 
 
 def _unit(scan: np.ndarray, brain: np.ndarray, name: str) -> np.ndarray:

@@ -201,6 +201,19 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
     return tuple(slice(int(profile[0]), int(profile[-1]) + 1) for profile in profiles)
 
 
+def cut_to(mask: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Return the mask and arrays of its shape in its bounding box, in C order; whole where the mask is empty.
+
+    Volumes from files lie in Fortran order, in which picking voxels by a mask takes several times as long.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    _check_shapes(mask=mask, **{f"array {number}": array for number, array in enumerate(arrays, start=1)})
+    box = bounding_box(mask) if mask.any() else ()
+    return [np.ascontiguousarray(array[box]) for array in (mask, *arrays)]
+
+
 def _brain_slices(
     real: np.ndarray, synthetic: np.ndarray, mask: np.ndarray, box: tuple[slice, ...], slice_axis: int
 ) -> list[np.ndarray]:

@@ -94,6 +94,8 @@ def test_refusals():
     cue, mask, inside = cue_and_mask(6)
     with pytest.raises(ValueError, match=r"shapes differ: cue \(7, 6, 5\), mask \(7, 6\)"):
         average_precision(cue, mask[..., 0], inside)
+    with pytest.raises(ValueError, match=r"shapes differ: cue \(7, 6, 5\), inside \(7, 6\)"):
+        average_precision(cue, mask, inside[..., 0])
     inside[0, 0, 0], cue[0, 0, 0] = True, np.inf
     with pytest.raises(ValueError, match="the cue holds NaN or Inf inside"):
         average_precision(cue, mask, inside)

@@ -13,7 +13,7 @@ from recoseg_hf.evaluation.intervals import (
 )
 from recoseg_hf.imaging.volume import Volume
 
-SUBJECTS = "abcdef"
+SUBJECTS, RESAMPLES = "abcdef", 400
 
 
 def cohort(seed, noise, missed=(), **others):
@@ -28,28 +28,33 @@ def cohort(seed, noise, missed=(), **others):
     return aggregate(records, resamples=50)
 
 
+def compared(result, baseline):
+    """Few draws: enough where only their being the same on both sides counts."""
+    return paired_differences(result, baseline, resamples=RESAMPLES)
+
+
 def scores(result, name):
     return {record["subject"]: record[name] for record in result["subjects"]}
 
 
 def test_difference_of_means_over_subjects():
     better, worse = cohort(1, 0.05), cohort(2, 0.2)
-    dice = paired_differences(better, worse)["volume"]["dice"]
+    dice = compared(better, worse)["volume"]["dice"]
     a, b = (list(scores(result, "dice").values()) for result in (better, worse))
     assert dice["value"] == pytest.approx(np.mean(a) - np.mean(b))
-    assert dice["interval"] == pytest.approx(paired_difference_interval(a, b))
+    assert dice["interval"] == pytest.approx(paired_difference_interval(a, b, resamples=RESAMPLES))
     assert (dice["n"], dice["n_undefined"], dice["higher"], dice["lower"]) == (6, 0, 6, 0)
 
 
 def test_the_order_of_the_subjects_is_of_no_matter():
     better, worse = cohort(1, 0.05), cohort(2, 0.2)
     shuffled = worse | {"subjects": worse["subjects"][::-1]}
-    assert paired_differences(better, shuffled) == paired_differences(better, worse)
+    assert compared(better, shuffled) == compared(better, worse)
 
 
 def test_the_other_way_round_changes_the_sign():
-    there, back = (paired_differences(*pair) for pair in ((cohort(1, 0.05), cohort(2, 0.2)),) * 2)
-    back = paired_differences(cohort(2, 0.2), cohort(1, 0.05))
+    there, back = (compared(*pair) for pair in ((cohort(1, 0.05), cohort(2, 0.2)),) * 2)
+    back = compared(cohort(2, 0.2), cohort(1, 0.05))
     for section in ("volume", "slice", "pooled"):
         one, other = there[section]["iou"], back[section]["iou"]
         assert one["value"] == pytest.approx(-other["value"])
@@ -59,7 +64,7 @@ def test_the_other_way_round_changes_the_sign():
 
 def test_pooled_and_slice_scores_differ_as_their_totals_do():
     better, worse = cohort(1, 0.05), cohort(2, 0.2)
-    found = paired_differences(better, worse)
+    found = compared(better, worse)
     for section in ("pooled", "slice"):
         expected = better[section]["dice"]["value"] - worse[section]["dice"]["value"]
         assert found[section]["dice"]["value"] == pytest.approx(expected)
@@ -72,42 +77,42 @@ def test_pairing_takes_what_the_subjects_share_out_of_the_interval():
     for result in (better, worse):
         for k, one in enumerate(result["subjects"]):
             one["dice"] *= 1 - 0.1 * k  # some subjects are hard for both
-    low, high = paired_differences(better, worse)["volume"]["dice"]["interval"]
-    own = aggregate(better["subjects"])["volume"]["dice"]["interval"]
+    low, high = compared(better, worse)["volume"]["dice"]["interval"]
+    own = aggregate(better["subjects"], resamples=RESAMPLES)["volume"]["dice"]["interval"]
     assert 0 < low < high
     assert high - low < 0.2 * (own[1] - own[0])
 
 
 def test_a_result_against_itself():
-    same = paired_differences(cohort(1, 0.05), cohort(1, 0.05))["volume"]["dice"]
+    same = compared(cohort(1, 0.05), cohort(1, 0.05))["volume"]["dice"]
     assert (same["value"], same["interval"], same["higher"], same["lower"]) == (0, [0, 0], 0, 0)
 
 
 def test_a_subject_that_one_system_has_no_score_for_counts_for_neither():
-    found = paired_differences(cohort(1, 0.05, missed="b"), cohort(2, 0.2))
+    found = compared(cohort(1, 0.05, missed="b"), cohort(2, 0.2))
     assert (found["volume"]["precision"]["n"], found["volume"]["precision"]["n_undefined"]) == (5, 1)
     assert (found["volume"]["dice"]["n"], found["volume"]["dice"]["lower"]) == (6, 1)
 
 
 def test_sections_that_both_have():
     surface = {"surface": {"hd95_mm": 2.0, "hd95_penalized_mm": 2.0, "nsd": 0.5, "tolerance_mm": 1.0}}
-    both = paired_differences(cohort(1, 0.05, **surface), cohort(2, 0.2, **surface))
+    both = compared(cohort(1, 0.05, **surface), cohort(2, 0.2, **surface))
     assert both["surface"]["hd95_mm"]["value"] == 0
-    assert "surface" not in paired_differences(cohort(1, 0.05, **surface), cohort(2, 0.2))
+    assert "surface" not in compared(cohort(1, 0.05, **surface), cohort(2, 0.2))
     assert list(both)[:4] == ["protocol", "region", "n", "bootstrap"]
     assert json.loads(json.dumps(both, allow_nan=False)) == both
 
 
 def test_one_subject_has_no_interval():
     better, worse = (result | {"subjects": result["subjects"][:1]} for result in (cohort(1, 0.05), cohort(2, 0.2)))
-    dice = paired_differences(better, worse)["volume"]["dice"]
+    dice = compared(better, worse)["volume"]["dice"]
     assert (dice["n"], dice["interval"]) == (1, None)
     assert dice["value"] > 0
 
 
 def test_no_subject_has_no_value():
     nobody = cohort(1, 0.05, missed=SUBJECTS)
-    assert paired_differences(nobody, nobody)["volume"]["precision"]["value"] is None
+    assert compared(nobody, nobody)["volume"]["precision"]["value"] is None
 
 
 def test_ratio_interval_with_denominators_of_one_is_that_of_the_mean():
@@ -133,13 +138,13 @@ def test_ratio_interval_with_denominators_of_one_is_that_of_the_mean():
 )
 def test_refusals(changed, message):
     with pytest.raises(ValueError, match=message):
-        paired_differences(cohort(1, 0.1), cohort(2, 0.1) | changed)
+        compared(cohort(1, 0.1), cohort(2, 0.1) | changed)
 
 
 def test_other_subjects_are_named():
     fewer = cohort(2, 0.1)
     with pytest.raises(ValueError, match="the same subjects in both results; a in one of them only"):
-        paired_differences(cohort(1, 0.1), fewer | {"subjects": fewer["subjects"][1:]})
+        compared(cohort(1, 0.1), fewer | {"subjects": fewer["subjects"][1:]})
     twice = fewer | {"subjects": [*fewer["subjects"], fewer["subjects"][0]]}
     with pytest.raises(ValueError, match="7 subjects under 6 names"):
-        paired_differences(twice, fewer)
+        compared(twice, fewer)
