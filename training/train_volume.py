@@ -82,7 +82,7 @@ def open_data(options: VolumeOptions, pipeline: VolumePipeline) -> TrainingData:
 
     def volumes(part: SliceDataset) -> VolumeDataset:
         config = pipeline.config
-        return VolumeDataset(part, pipeline.channels, config.residual_clip, config.spacing, config.patch_size)
+        return VolumeDataset(part, pipeline.channels, config.residual_clip, config.slice_spacing, config.patch_size)
 
     return TrainingData(volumes(slices.train), volumes(slices.validation), source=slices.source)
 

@@ -87,7 +87,8 @@ class VolumePipeline(ReCoSegPipeline):
         image_size, field_of_view, lower_percentile, upper_percentile, normalization: as for `ReCoSegPipeline`.
         segmenter_inputs, regions, mask_threshold, seed_threshold, residual_clip: as for `ReCoSegPipeline`.
         num_inference_steps, pixel_unshuffle: as for `ReCoSegPipeline`; the latter for the synthesizer alone.
-        spacing: side of a voxel in whole mm; the pixels must have it too.
+        slice_spacing: height of the segmenter's voxels in whole mm, each the mean of so many slices; across they are
+            as wide as the pixels: 2 mm make cubes of the paper's 120 pixels over 240 mm.
         patch_size: side of the cube that the segmenter sees, in voxels.
         patch_overlap: part of it that neighbouring patches share, in [0, 1).
 
@@ -114,7 +115,7 @@ class VolumePipeline(ReCoSegPipeline):
         residual_clip: float = 1.0,
         num_inference_steps: int = 1000,
         pixel_unshuffle: int = 1,
-        spacing: int = 2,
+        slice_spacing: int = 2,
         patch_size: int = 64,
         patch_overlap: float = 0.5,
     ):
@@ -133,7 +134,7 @@ class VolumePipeline(ReCoSegPipeline):
             residual_clip=residual_clip,
             num_inference_steps=num_inference_steps,
             pixel_unshuffle=pixel_unshuffle,
-            spacing=spacing,
+            slice_spacing=slice_spacing,
             patch_size=patch_size,
             patch_overlap=patch_overlap,
         )
@@ -179,7 +180,7 @@ class VolumePipeline(ReCoSegPipeline):
         """Slide the patch over a volume and average what is found, weighted towards each patch's middle.
 
         Args:
-            volume: float32 (C, D, S, S), the segmenter's channels in voxels of `spacing`; where it is smaller than
+            volume: float32 (C, D, S, S), the segmenter's channels slices of `slice_spacing`; where it is smaller than
                 a patch, its border is repeated.
 
         Returns:
@@ -209,7 +210,7 @@ class VolumePipeline(ReCoSegPipeline):
         batch_size: int,
     ) -> torch.Tensor:
         positions, inputs = self._channels_of(stack, draws, residual)
-        spacing = self.config.spacing
+        spacing = self.config.slice_spacing
         found = self.segment_volume(thick_slices(inputs, spacing).movedim(0, 1)).movedim(1, 0)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
         probabilities[positions] = thin_slices(found, spacing, len(positions))
@@ -217,12 +218,9 @@ class VolumePipeline(ReCoSegPipeline):
 
     def _check_patches(self) -> None:
         config, multiple = self.config, self.segmenter.multiple
-        spacing, size, side = config.spacing, config.image_size, config.patch_size
-        if spacing != int(spacing) or spacing < 1 or config.field_of_view != size * spacing:
-            raise ValueError(
-                f"spacing={spacing} with field_of_view={config.field_of_view} and image_size={size}; expected voxels "
-                "of whole mm, as long as the pixels are wide: field_of_view = image_size * spacing."
-            )
+        spacing, size, side = config.slice_spacing, config.image_size, config.patch_size
+        if spacing != int(spacing) or spacing < 1:
+            raise ValueError(f"slice_spacing={spacing}; expected whole mm, 1 or more.")
         if side % multiple or not 0 < side <= size or not 0 <= config.patch_overlap < 1:
             raise ValueError(
                 f"patch_size={side}, patch_overlap={config.patch_overlap}; expected a multiple of {multiple} up to "

@@ -14,7 +14,7 @@ from recoseg_hf.pipeline.residual import calibrate_residual, named_planes, resid
 
 
 class VolumeDataset(Dataset):
-    """One split, one item per subject: its slices that hold brain, put together to voxels of `spacing` mm.
+    """One split, one item per subject: its slices that hold brain, put together to ones `slice_spacing` mm high.
 
     Items are float32 tensors (D, C, S, S), D thick slices from the lowest: `conditions` (FLAIR, T1, T2), `guides` (the
     other channels, in the order of `guides`) and `regions` (WT, TC, ET). D is that of the longest volume, and a
@@ -24,18 +24,18 @@ class VolumeDataset(Dataset):
         slices: all slices of each subject, without neighbours.
         channels: that the segmenter sees.
         residual_clip: upper limit of R, for a residual channel.
-        spacing: mm; the slices are 1 mm apart.
+        slice_spacing: in whole mm; the slices of the data set are 1 mm apart.
         patch_size: in voxels.
     """
 
     def __init__(
-        self, slices: SliceDataset, channels: Sequence[str], residual_clip: float, spacing: int, patch_size: int
+        self, slices: SliceDataset, channels: Sequence[str], residual_clip: float, slice_spacing: int, patch_size: int
     ):
-        self.slices, self.residual_clip, self.spacing = slices, residual_clip, spacing
+        self.slices, self.residual_clip, self.spacing = slices, residual_clip, slice_spacing
         self.guides = tuple(name for name in channels if name not in CONDITIONS)
         self._items = {name: list(items) for name, items in groupby(range(len(slices)), key=slices.subject)}
         self._names = list(self._items)
-        self.depth = max([patch_size, *(-(-len(items) // spacing) for items in self._items.values())])
+        self.depth = max([patch_size, *(-(-len(items) // slice_spacing) for items in self._items.values())])
 
     @property
     def rows(self) -> Sequence[int]:

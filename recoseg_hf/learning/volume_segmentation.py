@@ -68,7 +68,7 @@ def region_places(pipeline: ReCoSegPipeline) -> list[int]:
 def validate_volumes(
     pipeline: ReCoSegPipeline, dataset: VolumeDataset, threshold: float = 0.5, share: Share = on_this_process
 ) -> dict[str, float]:
-    """Dice of each region per subject in voxels of `spacing`, by sliding window, mean over subjects.
+    """Dice of each region per subject on the volumes' own voxels, by sliding window, mean over subjects.
 
     Args:
         pipeline: a `VolumePipeline` with the weights to judge.

@@ -155,6 +155,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
         t1ce_measurement: Measurement | None = None,
+        shared_noise: bool = False,
     ) -> ReCoSegPipelineOutput | tuple:
         """Synthesize T1ce and segment the tumour of one volume.
 
@@ -175,6 +176,8 @@ class ReCoSegPipeline(DiffusionPipeline):
             t1ce_measurement: which part of `t1ce` was measured, for a T1ce of thick slices, of a few slices or of low
                 resolution; values elsewhere are not looked at. The synthetic T1ce then agrees with that part, and
                 `t1ce` serves for nothing else: where a model compares with it, choose another `residual_source`.
+            shared_noise: start all slices of a sample from the same noise, and let the solver add the same to all, so
+                that neighbours differ in their images alone; by default each slice has its own.
 
         Raises:
             ValueError: for shapes that differ, values that are not finite, constant images, or a T1ce that the
@@ -191,7 +194,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         draws = None
         if self.synthesizer is not None:
             draws = self._synthesize(
-                stack, steps, samples, seed, slice_batch_size, callback_on_step_end, t1ce_measurement
+                stack, steps, samples, seed, slice_batch_size, callback_on_step_end, t1ce_measurement, shared_noise
             )
         residual = self._residual(stack, draws, source)
         probabilities = self._segment(stack, draws, residual, source, slice_batch_size)
@@ -250,6 +253,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         batch_size: int,
         callback: Callable | None,
         measurement: Measurement | None = None,
+        shared_noise: bool = False,
     ) -> torch.Tensor:
         """Draw T1ce for every slice that holds brain: float32 (K, N, 1, S, S) in [0, 1]."""
         positions = stack.filled_slices()
@@ -268,7 +272,8 @@ class ReCoSegPipeline(DiffusionPipeline):
                         if callback is not None:
                             callback(self, step, int(timestep), {"done": done, "total": total})
 
-                    generators = slice_generators(seed, batch.tolist(), sample)
+                    owners = [0] * len(batch) if shared_noise else batch.tolist()
+                    generators = slice_generators(seed, owners, sample)
                     embed = None
                     if measurement is not None:
                         embed = measurement.embedding(2 * stack.t1ce[batch] - 1, batch)

@@ -138,8 +138,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"spacing": 3}, r"spacing=3 with field_of_view=32 and image_size=16; expected voxels of whole mm"),
-            ({"spacing": 1.5, "field_of_view": 24}, r"spacing=1\.5 with field_of_view=24"),
+            ({"slice_spacing": 1.5}, r"slice_spacing=1\.5; expected whole mm, 1 or more"),
+            ({"slice_spacing": 0}, "slice_spacing=0; expected whole mm"),
             ({"patch_size": 7}, r"patch_size=7, patch_overlap=0\.5; expected a multiple of 2 up to image_size=16"),
             ({"patch_size": 32}, r"patch_size=32"),
             ({"patch_overlap": 1.0}, r"patch_overlap=1\.0"),
@@ -215,7 +215,7 @@ class TestFolders:
         assert not torch.equal(weights[0], weights[2])
 
     def test_its_settings_need_no_monai(self, model):
-        assert load_settings(model)["spacing"] == 2
+        assert load_settings(model)["slice_spacing"] == 2
 
     @pytest.mark.parametrize("name", [None, "org/unet3d"])
     def test_a_baseline_is_a_local_folder(self, name):

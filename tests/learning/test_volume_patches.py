@@ -29,8 +29,8 @@ def slices(table):
     return SliceDataset(table)
 
 
-def volumes(slices, channels=ALL, patch_size: int = 2, **changes) -> VolumeDataset:
-    return VolumeDataset(slices, channels, **{"residual_clip": 0.5, "spacing": 2} | changes, patch_size=patch_size)
+def volumes(slices, channels=ALL, patch_size: int = 2, slice_spacing: int = 2) -> VolumeDataset:
+    return VolumeDataset(slices, channels, residual_clip=0.5, slice_spacing=slice_spacing, patch_size=patch_size)
 
 
 def of_subject(slices, subject: str) -> dict[str, torch.Tensor]:
@@ -85,7 +85,7 @@ class TestVolumes:
 
     def test_volumes_of_different_length_make_a_batch(self, slices):
         shorter = SliceDataset(slices._columns._table.select(range(1, len(slices))))
-        dataset = volumes(shorter, spacing=1)
+        dataset = volumes(shorter, slice_spacing=1)
         items = [dataset[index] for index in range(2)]
         assert items[0]["depth"] == items[1]["depth"] - 1
         assert torch.utils.data.default_collate(items)["conditions"].shape[:2] == (2, dataset.depth)

@@ -204,6 +204,17 @@ class TestReproducibility:
         assert torch.allclose(found, smooth_through_slices(alone, stack.brain, 1.0))
         assert not torch.allclose(found, alone, atol=1e-4)
 
+    @pytest.mark.parametrize("scheduler", [DDIMScheduler(**FEW_STEP), DDPMScheduler(timestep_spacing="trailing")])
+    def test_with_shared_noise_equal_slices_come_out_equal(self, scheduler, images):
+        pipeline = tiny_pipeline(scheduler=scheduler)
+        alike = {name: np.repeat(image[2:3], 4, axis=0) for name, image in images.items()}
+        shared = pipeline(**alike, generator=seeded(), shared_noise=True, slice_batch_size=3, num_samples=2)
+        own = pipeline(**alike, generator=seeded(), num_samples=2)
+        assert np.allclose(shared.t1ce, shared.t1ce[:1], atol=1e-5 * shared.t1ce.max())
+        assert np.array_equal(shared.t1ce[0], own.t1ce[0])
+        assert not np.allclose(own.t1ce, own.t1ce[:1], atol=1e-2 * own.t1ce.max())
+        assert shared.uncertainty.max() > 0  # samples still differ
+
     def test_the_generator_decides(self, pipeline, images):
         first, again, other = (pipeline(**images, generator=seeded(seed)).t1ce for seed in (1, 1, 2))
         assert np.array_equal(first, again)

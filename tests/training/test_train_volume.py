@@ -28,7 +28,7 @@ def volume():
 
 def system(folder, **settings):
     """A folder of configurations as those of `pipelines/`, on pixels of 1 mm as `prepared` has them."""
-    tiny_volume_pipeline(field_of_view=16, spacing=1, **settings).save_pretrained(folder)
+    tiny_volume_pipeline(field_of_view=16, slice_spacing=1, **settings).save_pretrained(folder)
     for file in folder.rglob("*.safetensors"):
         file.unlink()
     return folder
