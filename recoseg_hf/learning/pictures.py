@@ -30,7 +30,7 @@ def watched_slices(dataset: SliceDataset, rows: int = ROWS) -> list[int]:
 @torch.no_grad()
 def synthesis_picture(pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], steps: int) -> np.ndarray:
     """FLAIR, measured T1ce, synthetic T1ce and twice their difference, uint8 (rows * S, 4 * S)."""
-    batch = torch.utils.data.default_collate([dataset[index] for index in items])
+    batch = dataset.batch(items)
     synthetic = pipeline.denoise(batch["conditions"][:, 0], slice_generators(0, items, 0), steps).cpu()
     brain, real = batch["brain"][:, 0], batch["t1ce"][:, 0]
     return _tiles([_stretched(_flair(batch), brain), real, synthetic * brain, (synthetic - real).abs() * 2 * brain])
@@ -41,7 +41,7 @@ def segmentation_picture(
     pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], source: str
 ) -> np.ndarray:
     """FLAIR, T1ce, the residual shown, the whole tumour's probability and its label, uint8 (rows * S, 5 * S)."""
-    batch = torch.utils.data.default_collate([dataset[index] for index in items])
+    batch = dataset.batch(items)
     labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
     images = guided_images(pipeline, batch, labels)
     inputs = segmenter_inputs(pipeline, images).to(pipeline._execution_device)

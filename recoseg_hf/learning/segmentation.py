@@ -260,7 +260,7 @@ def _subject_counts(
     regions = [REGIONS.index(name) for name in pipeline.region_names]
     overlap = total = torch.zeros(len(regions), len(thresholds))
     for first in range(0, len(items), batch_size):
-        batch = torch.utils.data.default_collate([dataset[i] for i in items[first : first + batch_size]])
+        batch = dataset.batch(items[first : first + batch_size])
         labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
         inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels))
         probability = pipeline.segment_slices(inputs.to(pipeline._execution_device), source).cpu()

@@ -80,12 +80,24 @@ class SliceDataset(Dataset):
         return self.subjects[self.rows[index]]
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        row = self.rows[index]
+        return {name: values[0] for name, values in self.batch([index]).items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        return self.batch(indices)  # the name by which a `DataLoader` asks for a whole batch
+
+    def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
+        """Several items stacked, (B, ...) each: several times as fast as one by one."""
+        rows = [self.rows[index] for index in indices]
+        windows = [row for chosen in rows for row in self._window(chosen)]
+        shape = (len(rows), 2 * self.context_slices + 1)
+        found = {name: torch.as_tensor(self._columns.read(name, windows)) for name in self.neighbour_columns}
+        found = {name: values.unflatten(0, shape) for name, values in found.items()}
+        found |= {name: torch.as_tensor(self._columns.read(name, rows)) for name in self.own_columns}
+        return {name: values.float() for name, values in found.items()}
+
+    def _window(self, row: int) -> list[int]:
         offsets = range(-self.context_slices, self.context_slices + 1)
-        window = [min(max(row + offset, self._first[row]), self._last[row]) for offset in offsets]
-        item = {name: self._columns.read(name, window) for name in self.neighbour_columns}
-        item |= {name: self._columns.read(name, [row])[0] for name in self.own_columns}
-        return {name: torch.as_tensor(values).float() for name, values in item.items()}
+        return [min(max(row + offset, self._first[row]), self._last[row]) for offset in offsets]
 
 
 def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:
@@ -196,10 +208,15 @@ def training_loader(
     return DataLoader(
         dataset,
         batch_sampler=sampler,
+        collate_fn=_as_it_is,
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=_leave_signals_to_the_run,
     )
+
+
+def _as_it_is(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return batch
 
 
 def _leave_signals_to_the_run(worker: int) -> None:

@@ -107,7 +107,7 @@ def _subject_errors(
     squared = absolute = count = 0.0
     for first in range(0, len(items), batch_size):
         chosen = items[first : first + batch_size]
-        batch = torch.utils.data.default_collate([dataset[index] for index in chosen])
+        batch = dataset.batch(chosen)
         synthetic = pipeline.denoise(batch["conditions"][:, 0], slice_generators(seed, chosen, 0), steps)
         error = (synthetic - batch["t1ce"][:, 0])[batch["brain"][:, 0] > 0]
         squared += error.square().sum().item()

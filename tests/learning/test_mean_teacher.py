@@ -9,7 +9,6 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from datasets import load_from_disk
-from torch.utils.data import default_collate
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file
@@ -46,7 +45,7 @@ def data(prepared) -> TrainingData:
 
 @pytest.fixture(scope="module")
 def batch(data):
-    return default_collate([data.unlabelled[index] for index in range(3)])
+    return data.unlabelled.batch(range(3))
 
 
 def system(inputs: str = "flair,t1,t2", **settings):

@@ -46,7 +46,7 @@ def dataset(cached):
 
 @pytest.fixture(scope="module")
 def batch(dataset):
-    return default_collate([dataset[index] for index in range(4)])
+    return dataset.batch(range(4))
 
 
 class TestSourceMix:

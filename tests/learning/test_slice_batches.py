@@ -69,6 +69,13 @@ class TestSliceDataset:
         for index in range(per_subject):
             assert torch.equal(dataset[index]["conditions"].flatten(0, 1), expected[index])
 
+    def test_a_batch_is_its_items_stacked(self, table):
+        dataset = SliceDataset(table, context_slices=1, every=2)
+        found, items = dataset.batch([3, 0, 3]), [dataset[3], dataset[0], dataset[3]]
+        assert found.keys() == items[0].keys()
+        for name, values in found.items():
+            assert torch.equal(values, torch.stack([item[name] for item in items]))
+
     def test_every_nth_slice(self, table):
         dataset = SliceDataset(table, every=3)
         assert len(dataset) == -(-len(table) // 3)

@@ -6,7 +6,6 @@ import torch
 from datasets import load_from_disk
 from diffusers import DDIMScheduler, DDPMScheduler
 from torch import nn
-from torch.utils.data import default_collate
 
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.randomness import SampleRandomness
@@ -36,7 +35,7 @@ def dataset(prepared):
 
 @pytest.fixture(scope="module")
 def batch(dataset):
-    return default_collate([dataset[index] for index in range(4)])
+    return dataset.batch(range(4))
 
 
 class Knowing(nn.Module):
