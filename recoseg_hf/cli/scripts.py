@@ -29,6 +29,7 @@ def told_in_a_line() -> Iterator[None]:
     error itself where it has one, such as 130 and 143 after Ctrl-C and SIGTERM.
     """
     from recoseg_hf.errors import DivergenceError, RecosegError
+    from recoseg_hf.files import is_full_disk
 
     try:
         yield
@@ -37,3 +38,9 @@ def told_in_a_line() -> Iterator[None]:
         print(f"Error: {error}" if own is None else str(error), file=sys.stderr, flush=True)
         usual = EXIT_DIVERGED if isinstance(error, DivergenceError) else EXIT_BAD_INPUT
         sys.exit(usual if own is None else own)
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        remedy = "Make room, and give the same command again (a training with --resume_from_checkpoint latest)."
+        print(f"Error: no room to write: {error}. {remedy}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_BAD_INPUT)

@@ -1,6 +1,5 @@
 """Checkpoints that are complete or absent: partial folder, manifest last, rename; safetensors and JSON only."""
 
-import errno
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,13 +12,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from recoseg_hf.errors import CheckpointError
-from recoseg_hf.files import atomic_write, sha256_file, sync, write_json
+from recoseg_hf.files import atomic_write, is_full_disk, sha256_file, sync, write_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
 SUPERSEDED = "superseded-"
 _PARTIAL, _REPLACED = ".partial-", ".replaced-"
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass
@@ -55,7 +53,7 @@ def save_checkpoint(folder: Path, state: TrainingState, keep: int) -> Path:
         _write(partial, state)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if not _is_full_disk(error):
+        if not is_full_disk(error):
             raise
         raise CheckpointError(_no_room(folder, state)) from error
     former = _replace(partial, target)
@@ -105,13 +103,6 @@ def _replace(partial: Path, target: Path) -> Path:
     partial.rename(target)
     sync(target.parent)
     return former
-
-
-def _is_full_disk(error: OSError | SafetensorError) -> bool:
-    """safetensors gives the system's error number in its text alone."""
-    if isinstance(error, OSError):
-        return error.errno in _NO_ROOM
-    return any(f"(os error {number})" in str(error) for number in _NO_ROOM)
 
 
 def _no_room(folder: Path, state: TrainingState) -> str:

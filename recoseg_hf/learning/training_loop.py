@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from accelerate import Accelerator
@@ -28,6 +28,7 @@ from recoseg_hf.learning.checkpoints import (
     set_aside_later,
 )
 from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, estimate_run, slices_per_step
+from recoseg_hf.learning.folder_lock import lock_folder
 from recoseg_hf.learning.freezing import freeze
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.moving_average import MovingAverage
@@ -86,6 +87,7 @@ class TrainingRun:
         self._stop = StopRequest()
         self._stopping = 0
         self._made_with: dict[str, Any] = {}
+        self._lock: IO[str] | None = None
         self._data: TrainingData | None = None
         self._clock = StepClock()
 
@@ -112,14 +114,17 @@ class TrainingRun:
             pipeline: whose net is trained, with the weights that the run starts from.
 
         Raises:
-            CheckpointError: the checkpoint is not complete and unchanged, or was made with other settings or data; or
-                none is named and the folder has some, with which those of a new run would get mixed up.
+            CheckpointError: another run has the folder; the checkpoint is not complete and unchanged, or was made with
+                other settings or data; or none is named and the folder has some, with which those of a new run would
+                get mixed up.
         """
         self._data = data
         processes, start = self.accelerator.num_processes, weights_sha256(pipeline)
         self._made_with = made_with(self.options, data.fingerprint(), processes, start)
         if self.options.dry_run:
             return
+        if self.accelerator.is_main_process:
+            self._lock = lock_folder(self.folder)
         wanted = self.options.resume_from_checkpoint
         found = complete_checkpoints(self.folder) if wanted in ("", "latest") else [Path(wanted)]
         if found and not wanted:

@@ -1,9 +1,11 @@
 """How training scripts end."""
 
+import errno
 import signal
 import sys
 
 import pytest
+from safetensors import SafetensorError
 
 from recoseg_hf.cli.scripts import run_script
 from recoseg_hf.errors import CheckpointError, DivergenceError, InputError
@@ -16,6 +18,12 @@ from recoseg_hf.learning.options import TrainingOptions
     [
         (InputError("flair.nii.gz", "no such file", "a scan", "Look."), 3, "Error: flair.nii.gz: no such file; exp"),
         (CheckpointError("checkpoint-3: no manifest"), 3, "Error: checkpoint-3: no manifest"),
+        (
+            OSError(errno.ENOSPC, "No space left", "log.jsonl"),
+            3,
+            "Error: no room to write: [Errno 28]",
+        ),
+        (SafetensorError("I/O error: File too large (os error 27)"), 3, "Error: no room to write: I/O error: File"),
         (DivergenceError("the loss is nan"), 4, "Error: the loss is nan"),
         (TrainingInterrupted(signal.SIGTERM, 7), 143, "stopped by SIGTERM after step 7, which is saved."),
         (TrainingInterrupted(signal.SIGINT, 7), 130, "stopped by SIGINT after step 7"),
