@@ -237,7 +237,7 @@ class TestValidation:
 
     def test_a_region_that_no_subject_has_is_left_out(self, pipeline, dataset, monkeypatch):
         monkeypatch.setattr(pipeline, "segment_slices", lambda inputs, source: torch.zeros(len(inputs), 3, 16, 16))
-        monkeypatch.setattr(SliceDataset, "__getitem__", _without_enhancement(SliceDataset.__getitem__))
+        monkeypatch.setattr(SliceDataset, "batch", _without_enhancement(SliceDataset.batch))
         assert validate_segmentation(pipeline, dataset, 4) == {"dice_wt": 0, "dice_tc": 0}
         assert subject_dice(pipeline, dataset, 4)["sub-02"] == {"wt": [0], "tc": [0], "et": [None]}
 
@@ -254,8 +254,8 @@ class TestValidation:
 
 
 def _without_enhancement(original):
-    def item(dataset, index):
-        found = original(dataset, index)
+    def batch(dataset, indices):
+        found = original(dataset, indices)
         return found | {"regions": found["regions"] * torch.tensor([1.0, 1.0, 0.0]).view(3, 1, 1)}
 
-    return item
+    return batch
