@@ -2,10 +2,10 @@
 
     python benchmarks/measure_training.py --slices SLICES_WITH_RESIDUALS --output benchmarks/results/training.json
 
-SLICES_WITH_RESIDUALS is what `training/cache_residuals.py` wrote for `recoseg_small`. "Bare" is forward, loss and
-backward of the same net on one batch that is already in memory, in the same process, before and after the script's own
-steps. The input is reading, stacking and augmenting a batch. Two processes run as Accelerate launches them, one thread
-each, against one process with two threads.
+SLICES_WITH_RESIDUALS is what `training/cache_residuals.py` wrote for `recoseg_small`; `--num_samples 0` does. "Bare"
+is forward, loss and backward of the same net on one batch that is already in memory, in the same process, before and
+after the script's own steps. The input is reading, stacking and augmenting a batch. Two processes run as Accelerate
+launches them, one thread each, against one process with two threads.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import torch
 from recoseg_hf.files import shipped_folder, write_json
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.randomness import SampleRandomness
-from recoseg_hf.learning.segmentation import SourceMix, augmented_slices, segmentation_step_loss
+from recoseg_hf.learning.segmentation import augmented_slices, segmentation_step_loss
 from recoseg_hf.learning.slice_batches import training_loader
 from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.synthesis import augmented_pair, synthesis_loss
@@ -51,7 +51,7 @@ def options_of(name: str, slices: str, output: str, steps: int, batch: int):
     """A run of a few steps with the embedded default's settings, validated once on next to nothing."""
     module = script(name)
     kind = getattr(module, {"train_synthesizer": "SynthesizerOptions", "train_segmenter": "SegmenterOptions"}[name])
-    extra = {"allow_other_synthesizer": True} if name == "train_segmenter" else {}
+    extra = {"allow_other_synthesizer": True, "ensemble_share": 0.0} if name == "train_segmenter" else {}
     return module, kind(
         pretrained_model_name_or_path=str(shipped_folder("pipelines") / "recoseg_small"), train_data_dir=slices,
         output_dir=output, max_train_steps=steps, train_batch_size=batch, mixed_precision="bf16", report_to="none",
@@ -85,7 +85,7 @@ class Bare:
         module, options = options_of(name, slices, "unused", 1, batch)
         self.pipeline = load_or_build(options.pretrained_model_name_or_path, 0)
         self.net = getattr(self.pipeline, name.removeprefix("train_")).to(memory_format=torch.channels_last).train()
-        self.name, self.size = name, batch
+        self.name, self.size, self.options = name, batch, options
         self.data = module.open_data(options, self.pipeline)
         self.batch = next(iter(self.loader(0, 1)))
 
@@ -97,7 +97,9 @@ class Bare:
         """The script's own."""
         if self.name == "train_synthesizer":
             return synthesis_loss(self.net, self.pipeline, self.batch, randomness, augmentation, "weighted")
-        return segmentation_step_loss(self.net, self.pipeline, self.batch, randomness, augmentation, SourceMix())
+        return segmentation_step_loss(
+            self.net, self.pipeline, self.batch, randomness, augmentation, self.options.sources()
+        )
 
     def time_net(self, count: int) -> list[float]:
         """Seconds of forward, loss and backward, without augmentation."""
@@ -126,7 +128,7 @@ class Bare:
         if self.name == "train_synthesizer":
             augmented_pair(batch, randomness, AugmentationSettings())
         else:
-            augmented_slices(self.pipeline, batch, randomness, AugmentationSettings(), SourceMix())
+            augmented_slices(self.pipeline, batch, randomness, AugmentationSettings(), self.options.sources())
 
 
 def measure(name: str, slices: str, steps: int, batch: int) -> dict:

@@ -27,6 +27,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.label_curve import draw_label_curve, label_curve, label_differences, require_drawing
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.learning.apart import is_trained, train_apart
+from recoseg_hf.learning.folder_lock import lock_folder
 from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.run_record import RECORD, made_with
 from recoseg_hf.learning.segmentation import subject_dice
@@ -100,21 +101,30 @@ def plan_rungs(
         InputError: a rung is neither a number nor a share of the subjects there are, or has a teacher and no run.
     """
     numbers = _numbers(texts, subjects)
-    with_teacher = _numbers(taught or texts, subjects)
-    if missing := [number for number in with_teacher if number not in numbers]:
-        remedy = "Add it to --rungs."
-        raise InputError(f"--mean_teacher_rungs {taught}", f"{missing[0]} is no rung", f"some of {texts}", remedy)
-    whole = [Rung(number, seeds[0], "none") for number in numbers if number == len(subjects)]
     parts = [number for number in numbers if number < len(subjects)]
+    with_teacher = _numbers(taught, subjects, "--mean_teacher_rungs") if taught else parts
+    if taught:
+        _check_teachers_rungs(taught, with_teacher, parts, unlabelled)
+    whole = [Rung(number, seeds[0], "none") for number in numbers if number == len(subjects)]
     rungs = [Rung(number, seed, use) for number in parts for seed in seeds for use in unlabelled]
     return [rung for rung in rungs if rung.unlabelled == "none" or rung.labelled_subjects in with_teacher] + whole
 
 
-def _numbers(texts: str, subjects: Sequence[str]) -> list[int]:
-    return sorted({_number(text.strip(), subjects) for text in texts.split(",")})
+def _check_teachers_rungs(taught: str, chosen: Sequence[int], rungs: Sequence[int], unlabelled: Sequence[str]) -> None:
+    flag = f"--mean_teacher_rungs {taught}"
+    if "mean_teacher" not in unlabelled:
+        raise InputError(flag, "no mean teacher", "--unlabelled mean_teacher with it", "Add it, or leave these out.")
+    if missing := [number for number in chosen if number not in rungs]:
+        listed = ", ".join(map(str, rungs))
+        remedy = "Choose among these, or add to --rungs."
+        raise InputError(flag, f"{missing[0]} labelled subjects", f"rungs with others left: {listed}", remedy)
 
 
-def _number(text: str, subjects: Sequence[str]) -> int:
+def _numbers(texts: str, subjects: Sequence[str], flag: str = "--rungs") -> list[int]:
+    return sorted({_number(text.strip(), subjects, flag) for text in texts.split(",")})
+
+
+def _number(text: str, subjects: Sequence[str], flag: str) -> int:
     try:
         if text.endswith("%"):
             return len(labelled_subjects(subjects, fraction=float(text[:-1]) / 100))
@@ -123,7 +133,7 @@ def _number(text: str, subjects: Sequence[str]) -> int:
         number = 0
     if not 1 <= number <= len(subjects):
         expected = f"1 to {len(subjects)} subjects or a share such as 25%"
-        raise InputError(f"--rungs {text}", "no part of the train subjects", expected, "Separate several by commas.")
+        raise InputError(f"{flag} {text}", "no part of the train subjects", expected, "Separate several by commas.")
     return number
 
 
@@ -211,6 +221,7 @@ def main(arguments: Sequence[str] | None = None, train: Callable[[SegmenterOptio
     require_drawing()
     if not own.draw_only:
         tune_process()
+        lock_folder(own.output_dir)
         common = parse_options(SegmenterOptions, [*rest, "--output_dir", str(own.output_dir)])
         script, launcher = Path(__file__).with_name("train_segmenter.py"), shlex.split(own.launch)
         write_json(file, climbed(own, common, train or (lambda options: train_apart(script, options, launcher))))

@@ -40,6 +40,7 @@ from recoseg_hf.files import atomic_write, write_json
 from recoseg_hf.inference.report import weights_sha256
 from recoseg_hf.learning.apart import is_trained, train_apart
 from recoseg_hf.learning.batch_speed import seconds_per_batch
+from recoseg_hf.learning.folder_lock import lock_folder
 from recoseg_hf.learning.freezing import FREEZABLE
 from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.rotations import rotations
@@ -340,6 +341,7 @@ def main(arguments: Sequence[str] | None = None, train: Train | None = None) -> 
     print(estimate(study), flush=True)
     if study.common.dry_run:
         return
+    lock_folder(own.output_dir)
     script, launcher = Path(__file__).with_name("train_segmenter.py"), shlex.split(own.launch)
     write_result(study, *carry_out(study, train or (lambda options: train_apart(script, options, launcher))))
     print((own.output_dir / "site_study.md").read_text(encoding="utf-8"))

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, send_to_device
 from diffusers import UNet2DModel
 from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from recoseg_hf.errors import CheckpointError, DivergenceError
@@ -28,7 +29,7 @@ from recoseg_hf.learning.checkpoints import (
     set_aside_later,
 )
 from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, estimate_run, slices_per_step
-from recoseg_hf.learning.folder_lock import lock_folder
+from recoseg_hf.learning.folder_lock import lock_folder, release_folder
 from recoseg_hf.learning.freezing import freeze
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.moving_average import MovingAverage
@@ -55,7 +56,8 @@ class TrainingRun:
         higher_is_better: whether the validation score grows with quality.
 
     Raises:
-        RuntimeError: if several processes were launched that do not know of one another.
+        LaunchError: several processes were launched that do not know of one another.
+        CheckpointError: the run of another process has the folder.
     """
 
     def __init__(self, options: TrainingOptions, net: UNet2DModel, higher_is_better: bool = True):
@@ -69,6 +71,8 @@ class TrainingRun:
             kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=1))],
         )
         check_processes(self.accelerator.num_processes, self.accelerator.distributed_type)
+        if self.accelerator.is_main_process and not options.dry_run:
+            lock_folder(self.folder)  # before the data, which may be prepared in it
         if options.gradient_checkpointing:
             net.enable_gradient_checkpointing()
         net.to(memory_format=torch.channels_last).train()
@@ -87,7 +91,6 @@ class TrainingRun:
         self._stop = StopRequest()
         self._stopping = 0
         self._made_with: dict[str, Any] = {}
-        self._lock: IO[str] | None = None
         self._data: TrainingData | None = None
         self._clock = StepClock()
 
@@ -114,17 +117,14 @@ class TrainingRun:
             pipeline: whose net is trained, with the weights that the run starts from.
 
         Raises:
-            CheckpointError: another run has the folder; the checkpoint is not complete and unchanged, or was made with
-                other settings or data; or none is named and the folder has some, with which those of a new run would
-                get mixed up.
+            CheckpointError: the checkpoint is not complete and unchanged, or was made with other settings or data; or
+                none is named and the folder has some, with which those of a new run would get mixed up.
         """
         self._data = data
         processes, start = self.accelerator.num_processes, weights_sha256(pipeline)
         self._made_with = made_with(self.options, data.fingerprint(), processes, start)
         if self.options.dry_run:
             return
-        if self.accelerator.is_main_process:
-            self._lock = lock_folder(self.folder)
         wanted = self.options.resume_from_checkpoint
         found = complete_checkpoints(self.folder) if wanted in ("", "latest") else [Path(wanted)]
         if found and not wanted:
@@ -144,25 +144,32 @@ class TrainingRun:
         seen, hidden = self.slices_per_step, not self.accelerator.is_main_process
         return tqdm(total=self.last_step * seen, initial=self.step * seen, unit="slice", disable=hidden)
 
-    def steps(self, dataset: SliceDataset) -> Iterator[tuple[int, list[Mapping[str, torch.Tensor]]]]:
+    def steps(self, dataset: SliceDataset) -> Iterator[tuple[int, Iterator[Mapping[str, torch.Tensor]]]]:
         """Yield (step, micro-batches) until the last step or early stopping.
 
         Raises:
             TrainingInterrupted: a signal asked the run to end; the step it came in has been finished and saved.
         """
-        batches = self.micro_batches(dataset, self.options.train_batch_size)
+        batches = iter(self._loader(dataset, self.options.train_batch_size))
         with self._stop:
             while self.step < self.last_step and not self.watch.stopped:
                 self._clock.start()
-                yield self.step, [next(batches) for _ in range(self.options.gradient_accumulation_steps)]
+                step_batches = [next(batches) for _ in range(self.options.gradient_accumulation_steps)]
+                yield self.step, map(self._on_device, step_batches)  # one after the other: they share its memory
                 if self._stopping:
                     self.accelerator.end_training()
                     raise TrainingInterrupted(self._stopping, self.step)
 
     def micro_batches(self, dataset: SliceDataset, size: int) -> Iterator[Mapping[str, torch.Tensor]]:
         """Batches of `size` slices for each micro-step of this process from the run's step on, on its device."""
+        return map(self._on_device, self._loader(dataset, size))
+
+    def _on_device(self, batch: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return send_to_device(batch, self.accelerator.device)
+
+    def _loader(self, dataset: SliceDataset, size: int) -> DataLoader:
         per_step = self.options.gradient_accumulation_steps
-        loader = training_loader(
+        return training_loader(
             dataset,
             size,
             self.options.seed,
@@ -172,8 +179,6 @@ class TrainingRun:
             world_size=self.accelerator.num_processes,
             workers=self.options.dataloader_num_workers,
         )
-        for batch in loader:
-            yield send_to_device(batch, self.accelerator.device)
 
     def randomness(self, step: int, micro_step: int = 0) -> SampleRandomness:
         """All randomness of one micro-batch of this process, dropout's included.
@@ -285,6 +290,7 @@ class TrainingRun:
             save_pipeline(pipeline, self.folder)
             subjects, start = self._data.learnt_from(), self.options.pretrained_model_name_or_path
             write_record(self.folder, self._made_with, subjects, start, self.step, self._clock.total)
+            release_folder(self.folder)
         self.accelerator.end_training()
 
     def describe(self) -> str:

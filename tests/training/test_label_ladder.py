@@ -207,9 +207,18 @@ class TestPlan:
             (22, "none"),
         ]
 
-    def test_a_teachers_rung_has_to_be_one_of_the_rungs(self, ladder):
-        with pytest.raises(InputError, match="--mean_teacher_rungs 10%: 2 is no rung; expected some of 1,25%"):
-            ladder.plan_rungs("1,25%", SUBJECTS, [0], ["none", "mean_teacher"], "10%")
+    @pytest.mark.parametrize(
+        ("taught", "unlabelled", "message"),
+        [
+            ("10%", ["none", "mean_teacher"], "10%: 2 labelled subjects; expected rungs with others left: 1, 6"),
+            ("100%", ["none", "mean_teacher"], "100%: 22 labelled subjects; expected rungs with others left"),
+            ("many", ["none", "mean_teacher"], "many: no part of the train subjects"),
+            ("1", ["none"], "1: no mean teacher; expected --unlabelled mean_teacher"),
+        ],
+    )
+    def test_a_teachers_rung_has_to_be_one_of_the_rungs(self, ladder, taught, unlabelled, message):
+        with pytest.raises(InputError, match=f"--mean_teacher_rungs {message}"):
+            ladder.plan_rungs("1,25%,100%", SUBJECTS, [0], unlabelled, taught)
 
     @pytest.mark.parametrize("text", ["0", "23", "many", "0%", "101%", ""])
     def test_what_is_no_part_is_refused(self, ladder, text):
