@@ -3,9 +3,9 @@
     python benchmarks/measure_training.py --slices SLICES_WITH_RESIDUALS --output benchmarks/results/training.json
 
 SLICES_WITH_RESIDUALS is what `training/cache_residuals.py` wrote for `recoseg_small`; `--num_samples 0` does. "Bare"
-is forward, loss and backward of the same net on one batch that is already in memory, in the same process, before and
-after the script's own steps. The input is reading, stacking and augmenting a batch. Two processes run as Accelerate
-launches them, one thread each, against one process with two threads.
+is forward, loss and backward of the same net on one batch that is already in memory, in the same process, in turn with
+the script's own steps. The input is reading, stacking and augmenting a batch. Two processes run as Accelerate launches
+them, one thread each, against one process with two threads.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -59,14 +59,22 @@ def options_of(name: str, slices: str, output: str, steps: int, batch: int):
     )  # fmt: skip
 
 
-def time_script(name: str, slices: str, steps: int, batch: int, output: Path) -> list[float]:
-    """Seconds from update to update of the script's own loop, loading and logging included."""
-    ends: list[float] = []
-    update = TrainingRun.update
+def time_script(
+    name: str, slices: str, steps: int, batch: int, output: Path, between: Callable[[], None] = lambda: None
+) -> list[float]:
+    """Seconds from update to update of the script's own loop, loading and logging included.
+
+    `between` is called after each update and not counted.
+    """
+    seconds: list[float] = []
+    update, began = TrainingRun.update, time.perf_counter()
 
     def timed(run: TrainingRun) -> float:
+        nonlocal began
         loss = update(run)
-        ends.append(time.perf_counter())
+        seconds.append(time.perf_counter() - began)
+        between()
+        began = time.perf_counter()
         return loss
 
     TrainingRun.update = timed
@@ -75,7 +83,7 @@ def time_script(name: str, slices: str, steps: int, batch: int, output: Path) ->
         module.main(options)
     finally:
         TrainingRun.update = update
-    return [later - earlier for earlier, later in zip(ends[WARM_UP:], ends[WARM_UP + 1 :], strict=False)]
+    return seconds[WARM_UP:]
 
 
 class Bare:
@@ -88,6 +96,7 @@ class Bare:
         self.name, self.size, self.options = name, batch, options
         self.data = module.open_data(options, self.pipeline)
         self.batch = next(iter(self.loader(0, 1)))
+        self.seconds: list[float] = []
 
     def loader(self, start: int, stop: int):
         """The script's own."""
@@ -101,17 +110,14 @@ class Bare:
             self.net, self.pipeline, self.batch, randomness, augmentation, self.options.sources()
         )
 
-    def time_net(self, count: int) -> list[float]:
-        """Seconds of forward, loss and backward, without augmentation."""
-        found = []
-        for number in range(count + WARM_UP):
-            randomness = SampleRandomness.of_samples(0, number * self.size, self.size)
-            start = time.perf_counter()
-            with torch.autocast("cpu", torch.bfloat16):
-                self.loss(randomness, None).backward()
-            found.append(time.perf_counter() - start)
-            self.net.zero_grad()
-        return found[WARM_UP:]
+    def time_step(self) -> None:
+        """Add the seconds of forward, loss and backward, without augmentation."""
+        randomness = SampleRandomness.of_samples(0, len(self.seconds) * self.size, self.size)
+        start = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16):
+            self.loss(randomness, None).backward()
+        self.seconds.append(time.perf_counter() - start)
+        self.net.zero_grad()
 
     def time_input(self, count: int) -> list[float]:
         """Seconds of loading and augmenting a batch."""
@@ -132,17 +138,16 @@ class Bare:
 
 
 def measure(name: str, slices: str, steps: int, batch: int) -> dict:
-    """One script in this process, the bare net before and after it."""
+    """One script in this process; after each of its steps the bare net's turn, so that both meet the same machine."""
     bare = Bare(name, slices, batch)
-    net = bare.time_net(steps // 2)
     with tempfile.TemporaryDirectory() as folder:
-        loop = time_script(name, slices, steps + WARM_UP, batch, Path(folder))
-    net += bare.time_net(steps // 2)
-    loading = bare.time_input(steps)
-    seconds = {"bare": statistics.median(net), "loop": statistics.median(loop), "input": statistics.median(loading)}
+        loop = time_script(name, slices, steps + WARM_UP, batch, Path(folder), bare.time_step)
+    net = bare.seconds[WARM_UP:]
+    seconds = {"bare": statistics.median(net), "loop": statistics.median(loop)}
+    seconds["input"] = statistics.median(bare.time_input(steps))
     return {
         "slices_per_second": {what: batch / value for what, value in seconds.items()},
-        "loop_over_bare": seconds["loop"] / seconds["bare"],
+        "loop_over_bare": statistics.median(one / other for one, other in zip(loop, net, strict=True)),
         "input_speed_over_net": seconds["bare"] / seconds["input"],
         "steps": steps,
         "batch": batch,
@@ -172,7 +177,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", required=True)
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--batch", type=int, default=16, help="slices per step and process")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--worker", choices=SCRIPTS, help="time one script and write its steps (for own use)")
