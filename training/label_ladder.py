@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from train_segmenter import SegmenterOptions, open_data
+from train_segmenter import SegmenterOptions, open_data, open_pipeline
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
@@ -32,7 +32,6 @@ from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.run_record import RECORD, made_with
 from recoseg_hf.learning.segmentation import subject_dice
 from recoseg_hf.learning.slice_batches import slices_folder
-from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.subjects import fingerprint, labelled_subjects
 from recoseg_hf.learning.training_data import TrainingData
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -141,7 +140,7 @@ def climb(
     rungs: Sequence[Rung], common: SegmenterOptions, train: Callable[[SegmenterOptions], None]
 ) -> list[dict[str, Any]]:
     """Train and measure what has not been; `train` begins a run or goes on with it."""
-    start = load_or_build(common.pretrained_model_name_or_path, common.seed)
+    start = open_pipeline(common)
     points = []
     for place, rung in enumerate(rungs, 1):
         options = rung.options(common)
@@ -185,7 +184,7 @@ def whole_tumour_dice(folder: Path, options: SegmenterOptions, data: TrainingDat
 
 def summary(points: Sequence[dict[str, Any]], subjects: dict[str, list[str]], common: SegmenterOptions) -> dict:
     """What goes into the JSON."""
-    config = load_or_build(common.pretrained_model_name_or_path, common.seed).config
+    config = open_pipeline(common).config
     return {
         "train_subjects": len(subjects["train"]),
         "validation_subjects": len(subjects["validation"]),
@@ -239,7 +238,7 @@ def climbed(
             remedy = f"Give train_segmenter.py --{name}."
             raise InputError(f"--{name}", "a ladder measures finished runs, and keeps them", "none of it", remedy)
     everybody = replace(common, label_fraction=1.0, label_subjects=0, healthy_slice_share=1.0)
-    start = load_or_build(common.pretrained_model_name_or_path, common.seed)
+    start = open_pipeline(common)
     subjects = open_data(everybody, start).subjects()
     # A BraTS-style folder has now been prepared, once for all runs, with residuals where the system needs them.
     slices = slices_folder(common.train_data_dir, common.output_dir)

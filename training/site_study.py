@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from diffusers.utils.logging import disable_progress_bar
-from train_segmenter import SegmenterOptions, open_data
+from train_segmenter import SegmenterOptions, open_data, open_pipeline
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
@@ -49,7 +49,6 @@ from recoseg_hf.learning.segmentation import cached_columns, subject_dice
 from recoseg_hf.learning.site_split import SiteSplit, read_sites
 from recoseg_hf.learning.slice_batches import SliceDataset, open_slices
 from recoseg_hf.learning.slices import SliceSettings, read_manifest
-from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.subjects import subject_hash
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
@@ -134,7 +133,7 @@ def plan_study(own: argparse.Namespace, rest: Sequence[str]) -> Study:
     common = parse_options(SegmenterOptions, [*rest, *given, "--output_dir", str(own.output_dir)])
     sites = read_sites(own.sites, own.source, own.target)
     model, data = common.pretrained_model_name_or_path, common.train_data_dir
-    start = load_or_build(model, common.seed)
+    start = open_pipeline(common)
     columns = cached_columns(start.channels, common.sources())
     tables = open_slices(data, common.output_dir, SliceSettings.of_pipeline(start.config), columns)
     everyone = [*sites.source_train, *sites.source_test, *sites.target]

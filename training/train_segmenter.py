@@ -28,7 +28,7 @@ from recoseg_hf.learning.segmentation import (
 )
 from recoseg_hf.learning.slice_batches import open_slices, slices_folder
 from recoseg_hf.learning.slices import SliceSettings, read_manifest
-from recoseg_hf.learning.start import load_or_build
+from recoseg_hf.learning.start import load_or_build, with_synthesizer_of
 from recoseg_hf.learning.training_data import TrainingData, open_training_data, split_labelled
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -42,6 +42,7 @@ class SegmenterOptions(TrainingOptions):
     measured_share: float = option(0.7, "Share of slices that see the measured residual.")
     ensemble_share: float = option(0.15, "Share that see the spread over samples in its place.")
     none_share: float = option(0.15, "Share that see no residual.")
+    synthesizer_model: str = option("", "Model whose synthesizer stands in for the start's: that of the residuals.")
     healthy_slice_share: float = option(1.0, "Share of slices without tumour to train on; 0 is the paper's filter.")
     allow_other_synthesizer: bool = option(False, "Train on residuals of another synthesizer than the pipeline's.")
     label_fraction: float = option(1.0, "Share of the train subjects whose labels are used; 0.1 lies inside 0.25.")
@@ -63,6 +64,10 @@ class SegmenterOptions(TrainingOptions):
             raise ValueError(f"{found}; expected more than 0 and at most 1, and 0 or more.")
         self.consistency()
 
+    def starts(self) -> list[str]:
+        """See `TrainingOptions`."""
+        return [*super().starts(), *filter(None, [self.synthesizer_model])]
+
     def sources(self) -> SourceMix:
         """How often which residual is shown."""
         return SourceMix(self.measured_share, self.ensemble_share, self.none_share)
@@ -72,6 +77,15 @@ class SegmenterOptions(TrainingOptions):
         return ConsistencySettings(
             self.unlabelled_batch_size, self.consistency_weight, self.consistency_rampup_steps, self.confidence
         )
+
+
+def open_pipeline(options: SegmenterOptions) -> ReCoSegPipeline:
+    """What the run starts from."""
+    pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
+    if options.synthesizer_model:
+        other = load_or_build(options.synthesizer_model, options.seed)
+        pipeline = with_synthesizer_of(pipeline, other, options.synthesizer_model)
+    return pipeline
 
 
 def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingData:
@@ -107,7 +121,8 @@ def with_residuals(options: SegmenterOptions, settings: SliceSettings) -> Segmen
         made = {"split": options.split, "seed": options.seed}
         made["mixed_precision"] = "bf16" if options.mixed_precision == "bf16" else "no"
         made["num_samples"] = CacheOptions.num_samples if options.ensemble_share > 0 else 0  # most of the work
-        draw(CacheOptions(options.pretrained_model_name_or_path, str(slices), str(drawn), **made))
+        drawer = options.synthesizer_model or options.pretrained_model_name_or_path
+        draw(CacheOptions(drawer, str(slices), str(drawn), **made))
     check_slices(drawn, read_manifest(slices) | {"residuals": read_manifest(drawn)["residuals"]})
     return replace(options, train_data_dir=str(drawn))
 
@@ -143,7 +158,7 @@ def main(options: SegmenterOptions) -> None:
     """The whole run."""
     tune_process()
     subjects = site_subjects(options)
-    pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
+    pipeline = open_pipeline(options)
     augmentation = None if options.no_augmentation else AugmentationSettings()
     sources = options.sources()
 

@@ -91,6 +91,10 @@ class TrainingOptions:
         if self.num_folds and not (self.num_folds > 1 and 0 <= self.fold < self.num_folds):
             raise ValueError(f"fold={self.fold} of num_folds={self.num_folds}; expected 2 folds or more, from 0.")
 
+    def starts(self) -> list[str]:
+        """The models whose weights the run starts from."""
+        return [self.pretrained_model_name_or_path]
+
 
 def parse_options(kind: type[Options], arguments: Sequence[str] | None = None) -> Options:
     """Read `[CONFIG.yaml] [--flag value ...]`; flags win over the file.

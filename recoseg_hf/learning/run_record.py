@@ -17,9 +17,10 @@ from recoseg_hf.learning.subjects import subject_hash
 RECORD = "training_record.json"
 # Where things lie and how they are watched; none of it changes the weights.
 _FREE = (
-    "pretrained_model_name_or_path", "train_data_dir", "split", "output_dir", "dataloader_num_workers",
-    "checkpointing_steps", "checkpoints_total_limit", "resume_from_checkpoint", "allow_config_change", "report_to",
-    "dry_run", "push_to_hub", "hub_model_id", "hub_private_repo", "site_card_part",
+    "pretrained_model_name_or_path", "synthesizer_model", "train_data_dir", "split", "output_dir",
+    "dataloader_num_workers", "checkpointing_steps", "checkpoints_total_limit", "resume_from_checkpoint",
+    "allow_config_change", "report_to", "dry_run", "push_to_hub", "hub_model_id", "hub_private_repo",
+    "site_card_part",
 )  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_record(
-    folder: Path, values: Mapping[str, Any], subjects: Sequence[str], start: str | Path, steps: int, seconds: float
+    folder: Path, values: Mapping[str, Any], subjects: Sequence[str], starts: Sequence[str], steps: int, seconds: float
 ) -> None:
     """Write `training_record.json` beside the model.
 
@@ -68,12 +69,12 @@ def write_record(
         folder: of the model.
         values: from `made_with`.
         subjects: trained on; only hashes of them are written.
-        start: where the run started from; who that model has seen counts as seen by this one.
+        starts: the models whose weights the run started from; whom they have seen counts as seen by this one.
         steps: optimiser steps done.
         seconds: of this process, from its start or resumption.
     """
-    seen = {subject_hash(subject) for subject in subjects} | set(subjects_seen(start) or ())
-    record = dict(values) | {"subjects_seen": sorted(seen), "subjects_complete": _is_known(start)}
+    seen = {subject_hash(subject) for subject in subjects}.union(*(subjects_seen(start) or () for start in starts))
+    record = dict(values) | {"subjects_seen": sorted(seen), "subjects_complete": all(map(_is_known, starts))}
     write_json(folder / RECORD, record | {"steps": steps, "seconds": round(seconds, 1)})
 
 

@@ -288,8 +288,8 @@ class TrainingRun:
         self._take_best()
         if self.accelerator.is_main_process:
             save_pipeline(pipeline, self.folder)
-            subjects, start = self._data.learnt_from(), self.options.pretrained_model_name_or_path
-            write_record(self.folder, self._made_with, subjects, start, self.step, self._clock.total)
+            subjects, starts = self._data.learnt_from(), self.options.starts()
+            write_record(self.folder, self._made_with, subjects, starts, self.step, self._clock.total)
             release_folder(self.folder)
         self.accelerator.end_training()
 

@@ -103,7 +103,7 @@ class TestIsTrained:
         data = open_training_data(options, SETTINGS)
         assert not is_trained(options, data)
         values = made_with(options, data.fingerprint(), 2)
-        write_record(tmp_path, values, data.learnt_from(), "start", options.max_train_steps, 1.0)
+        write_record(tmp_path, values, data.learnt_from(), ["start"], options.max_train_steps, 1.0)
         assert is_trained(options, data)
         with pytest.raises(CheckpointError, match=r"made with seed 0 \(now 1\); expected the settings of this run"):
             is_trained(replace(options, seed=1), data)

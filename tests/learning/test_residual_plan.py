@@ -106,13 +106,13 @@ class TestRecord:
         start = tmp_path / "start"
         for number in range(2):
             (tmp_path / str(number)).mkdir()
-            write_record(tmp_path / str(number), {}, [f"sub-{number}"], start, steps=1, seconds=0)
+            write_record(tmp_path / str(number), {}, [f"sub-{number}"], [start], steps=1, seconds=0)
             start = tmp_path / str(number)
         found = read_record(str(start))
         assert (found.saw("sub-0"), found.saw("sub-1"), found.complete) == (True, True, complete)
 
     def test_a_run_from_the_hub_may_have_seen_anybody(self, tmp_path):
-        write_record(tmp_path, {}, ["sub-1"], "someone/model", steps=1, seconds=0)
+        write_record(tmp_path, {}, ["sub-1"], ["someone/model"], steps=1, seconds=0)
         assert not read_record(str(tmp_path)).complete
 
     @pytest.mark.parametrize("content", ["{", "[]", {"options": {}}, {"subjects_seen": 3}, {"subjects_seen": None}])

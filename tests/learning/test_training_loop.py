@@ -259,7 +259,7 @@ class TestRecord:
 
     def test_whom_the_model_it_started_from_has_seen_counts(self, uninterrupted, tmp_path):
         whole, _ = uninterrupted
-        write_record(tmp_path, {}, ["new"], start=whole, steps=1, seconds=0)
+        write_record(tmp_path, {}, ["new"], starts=[whole], steps=1, seconds=0)
         assert subjects_seen(tmp_path) == sorted(map(subject_hash, ("sub-01", "sub-02", "new")))
         assert subjects_seen(tmp_path / "nowhere") is None
 

@@ -1,0 +1,123 @@
+"""The rows of the paper's table and ours: which system each is, who draws its T1ce, how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.systems import cpu_variant, vary_system
+
+Values = Mapping[str, Any]
+
+BASELINE = "unet2d_t1ce"
+"""The row that the others are compared with: it sees the measured T1ce, as the residual does."""
+
+_PAPER = {"learning_rate": 3e-4, "lr_scheduler": "plateau", "adam_weight_decay": 0.0}
+_POSTER = {"learning_rate": 2e-4, "adam_weight_decay": 0.0}
+_SMALL = {"learning_rate": 1e-3, "lr_scheduler": "cosine", "lr_warmup_steps": 50, "ema_decay": 0.998}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system of the comparison.
+
+    Attributes:
+        title: as the paper names it.
+        system: a folder of `pipelines/`.
+        drawn_by: the row whose synthesizer it uses; None for a system without one.
+        training: options of its segmenter's training; where it is `drawn_by` itself, `drawing` of its synthesizer's.
+        drawing: see `training`.
+        changes: what differs from `system`, as `vary_system` takes it.
+        published: its name in `paper_table.json`, if it stands there.
+        full_size: whether it keeps its size on a CPU.
+    """
+
+    title: str
+    system: str
+    drawn_by: str | None = None
+    training: Values = field(default_factory=lambda: dict(_PAPER))
+    drawing: Values = field(default_factory=dict)
+    changes: Mapping[str, Values] = field(default_factory=dict)
+    published: str | None = None
+    full_size: bool = False
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether it is one of the 3D rows."""
+        return self.system.startswith("unet3d")
+
+    def write_system(self, systems: Path, target: Path, full_size: bool, settings: Values) -> Path:
+        """Write its configurations.
+
+        Args:
+            systems: the folder `pipelines/`.
+            target: the new folder.
+            full_size: False for the size for a CPU.
+            settings: of the pipeline, over all others.
+        """
+        vary_system(systems / self.system, target, **{name: dict(values) for name, values in self.changes.items()})
+        if not full_size and not self.full_size:
+            cpu_variant(target, target)
+        return vary_system(target, target, settings=settings) if settings else target
+
+
+ROWS: dict[str, Row] = {
+    "unet2d": Row("UNet2D", "unet2d", published="UNet2D"),
+    "unet2d_t1ce": Row("UNet2D + T1ce", "unet2d_t1ce"),
+    "unet3d": Row("UNet3D", "unet3d", published="UNet3D"),
+    "unet3d_t1ce": Row("UNet3D + T1ce", "unet3d_t1ce"),
+    "unet3d_residual": Row("UNet3D + residual", "unet3d_residual", "recoseg_plus_plus"),
+    "ddmm_synth": Row("DDMM-Synth (as used by ReCoSeg++)", "ddmm_synth", "recoseg_plus_plus", published="DDMM-Synth"),
+    "recoseg": Row("ReCoSeg", "recoseg", "recoseg", _POSTER, _POSTER, published="ReCoSeg"),
+    "recoseg_plus_plus": Row(
+        "ReCoSeg++", "recoseg_plus_plus", "recoseg_plus_plus", _PAPER, _PAPER, published="ReCoSeg++"
+    ),
+    "recoseg_small": Row("ReCoSeg small", "recoseg_small", "recoseg_small", _SMALL, _SMALL, full_size=True),
+    "small_t1ce": Row(
+        "ReCoSeg small's net + T1ce, no residual",
+        "recoseg_small",
+        training=_SMALL,
+        changes={"settings": {"segmenter_inputs": "flair,t1,t2,t1ce"}},
+        full_size=True,
+    ),
+    "unet2d_static": Row("static residual |T1ce - T1|", "unet2d_static"),
+    "linear_schedule": Row(
+        "ReCoSeg++, linear schedule",
+        "recoseg_plus_plus",
+        "linear_schedule",
+        drawing=_PAPER,
+        changes={"scheduler": {"beta_schedule": "linear"}},
+    ),
+    "simple_loss": Row(
+        "ReCoSeg++, L_simple alone",
+        "recoseg_plus_plus",
+        "simple_loss",
+        drawing=_PAPER | {"reconstruction_loss": "none"},
+    ),
+    "uncalibrated": Row(
+        "ReCoSeg++, residual not clipped",
+        "recoseg_plus_plus",
+        "recoseg_plus_plus",
+        changes={"settings": {"residual_clip": 1.0}},
+    ),
+    "three_regions": Row(
+        "ReCoSeg++, WT, TC and ET",
+        "recoseg_plus_plus",
+        "recoseg_plus_plus",
+        changes={"settings": {"regions": "wt,tc,et"}},
+    ),
+}
+
+
+def chosen_rows(names: Sequence[str]) -> dict[str, Row]:
+    """The rows of these names, in the table's order; all for none.
+
+    Raises:
+        InputError: naming what is no row.
+    """
+    if unknown := sorted(set(names) - set(ROWS)):
+        raise InputError("--systems", f"no row {', '.join(unknown)}", f"some of {', '.join(ROWS)}", "Check the names.")
+    return {name: row for name, row in ROWS.items() if not names or name in names}

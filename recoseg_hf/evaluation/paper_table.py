@@ -1,0 +1,99 @@
+"""The paper's table with ours beside it: means with intervals by subject and n, both protocols."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recoseg_hf.evaluation.paper_rows import BASELINE, ROWS
+
+PUBLISHED = Path(__file__).with_name("paper_table.json")
+_HEADS = (
+    "system", "WT Dice per volume", "IoU", "HD95 mm", "minus " + ROWS[BASELINE].title,
+    "as the paper (oracle slices): Dice", "IoU", "published Dice / IoU",
+)  # fmt: skip
+
+
+def published(data: str) -> dict[str, tuple[float, float]]:
+    """Dice and IoU in percent by system, as the paper has them for a data set of this name; empty for others."""
+    rows = json.loads(PUBLISHED.read_text(encoding="utf-8"))["rows"]
+    return {row["system"]: (row["dice"], row["iou"]) for row in rows if row["data"] == data}
+
+
+def table_markdown(whole: Mapping[str, Any]) -> str:
+    """One table for each data set.
+
+    Args:
+        whole: `options`, and by data set and row `results` (of `evaluate_masks` with `full`, without subjects) and
+            `differences` to the baseline (`volume` and `paper`, each of `paired_differences`).
+    """
+    parts = [f"{_caption(whole['options'])}\n"]
+    for data, results in whole["results"].items():
+        n = max((result["n"] for result in results.values()), default=0)
+        parts += [f"## {data}, n = {n} validation subjects\n", _row(_HEADS), _row(["---"] * len(_HEADS))]
+        parts += [_row(cells) for cells in _cells(data, results, whole["differences"].get(data, {}))]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def table_csv(whole: Mapping[str, Any]) -> str:
+    """One line for each data set and row: values and the ends of their intervals."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    scores = {"volume": ("dice", "iou", "precision", "recall"), "paper": ("dice", "iou")}
+    columns = [f"{protocol}_{score}" for protocol, names in scores.items() for score in names]
+    heads = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    writer.writerow(["data", "row", "title", "n", *heads])
+    for data, results in whole["results"].items():
+        for name, result in results.items():
+            sides = {"volume": result["volume"], "paper": (result.get("paper") or {}).get("volume", {})}
+            found = [sides[protocol].get(score) for protocol, names in scores.items() for score in names]
+            values = [value for statistic in found for value in _ends(statistic)]
+            writer.writerow([data, name, ROWS[name].title, result["n"], *values])
+    return stream.getvalue()
+
+
+def _cells(data: str, results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> Iterator[list[str]]:
+    known = published(data)
+    for name, result in results.items():
+        paper = (result.get("paper") or {}).get("volume", {})
+        surface = (result.get("surface") or {}).get("hd95_mm")
+        difference = differences.get(name, {}).get("volume", {}).get("volume", {}).get("dice")
+        pair = known.get(ROWS[name].published or "")
+        yield [
+            ROWS[name].title, _mean(result["volume"]["dice"]), _mean(result["volume"]["iou"]), _mean(surface, 1),
+            _mean(difference, sign="+"), _mean(paper.get("dice")), _mean(paper.get("iou")),
+            f"{pair[0]} / {pair[1]}" if pair else "",
+        ]  # fmt: skip
+
+
+def _caption(options: Mapping[str, Any]) -> str:
+    size = "the paper's widths" if options["full_size"] else "widths 32-64-128 on pixels folded 2 x 2"
+    steps = f", {options['inference_steps']} denoising steps" if options["inference_steps"] else ""
+    return (
+        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices, seed "
+        f"{options['seed']}, {size} (ReCoSeg small: its own){steps}, precision {options['mixed_precision']}. Values "
+        "are means over the validation subjects with 95 % bootstrap intervals by subject."
+    )
+
+
+def _mean(statistic: Mapping[str, Any] | None, digits: int = 3, sign: str = "") -> str:
+    if not statistic or statistic["value"] is None:
+        return ""
+    interval = statistic["interval"]
+    shown = f" [{interval[0]:{sign}.{digits}f}, {interval[1]:{sign}.{digits}f}]" if interval else ""
+    return f"{statistic['value']:{sign}.{digits}f}{shown}"
+
+
+def _ends(statistic: Mapping[str, Any] | None) -> Sequence[float | str]:
+    if not statistic or statistic["value"] is None:
+        return ["", "", ""]
+    return [statistic["value"], *(statistic["interval"] or ["", ""])]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,215 @@
+"""Train and judge every system of the paper on the same cases, and write the paper's table with intervals.
+
+    python training/reproduce_paper.py --data BraTS2020=BRATS --output_dir runs/paper --budget 2000
+
+Each `--data NAME=FOLDER` gives a pair of columns; FOLDER holds the cases and `splits.json` with `train` and
+`validation`. Every net is trained for `--budget` optimiser steps on the same split, seed and augmentation, and every
+row judged on the validation subjects' whole volumes and as the paper does. Rows may share a synthesizer. The same
+command goes on where it was interrupted and leaves what is finished alone. Written are `results.json`, `table.csv` and
+`table.md`; what each stage ran stands in `stages/`.
+"""
+
+import argparse
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recoseg_hf.cli.scripts import told_in_a_line
+from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.cohort import evaluate_masks
+from recoseg_hf.evaluation.differences import paired_differences
+from recoseg_hf.evaluation.paper_rows import BASELINE, ROWS, Row, chosen_rows
+from recoseg_hf.evaluation.paper_table import table_csv, table_markdown
+from recoseg_hf.files import atomic_write, shipped_folder, write_json
+from recoseg_hf.inference import load_pipeline
+from recoseg_hf.inference.cohort import predict_cohort
+from recoseg_hf.learning.folder_lock import lock_folder
+from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_split
+from recoseg_hf.learning.stages import Stages
+from recoseg_hf.process import tune_process
+
+HERE = Path(__file__).resolve().parent
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--data", action="append", required=True, help="NAME=FOLDER of a BraTS-style data set")
+    parser.add_argument("--output_dir", type=Path, required=True)
+    parser.add_argument("--systems", nargs="+", default=[], help=f"rows; all: {' '.join(ROWS)}")
+    parser.add_argument("--budget", type=int, default=2000, help="optimiser steps of each net")
+    parser.add_argument("--full_size", action="store_true", help="the paper's widths; else those for a CPU")
+    parser.add_argument("--inference_steps", type=int, default=0, help="denoising steps of the paper's systems")
+    parser.add_argument("--train_batch_size", type=int, default=4, help="slices a step (paper: 4)")
+    parser.add_argument("--mixed_precision", default="no", choices=("no", "bf16", "fp16"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
+    return parser.parse_args(arguments)
+
+
+class DataSet:
+    """One data set: where its parts lie, and what every row needs of it."""
+
+    def __init__(self, options: argparse.Namespace, given: str):
+        self.name, _, cases = given.partition("=")
+        if not self.name or not cases:
+            raise InputError(f"--data {given}", "no NAME=FOLDER", "a name and a folder", "Give it as --data X=FOLDER.")
+        self.options, self.cases = options, Path(cases)
+        self.folder = options.output_dir / self.name
+        self.split = self.cases / "splits.json"
+        self.validation = read_split(self.split, self.cases)["validation"]
+        self.stages = Stages(self.folder / "stages", HERE, shlex.split(options.launch))
+
+    def carry_out(self, name: str, row: Row) -> dict[str, Any]:
+        """Make what one row needs, train it and judge it."""
+        system = self.system(name)
+        slices = self.slices(system)
+        drawer = self.synthesizer(row.drawn_by) if row.drawn_by else None
+        if drawer:
+            slices = self.residuals(row.drawn_by, drawer, slices)
+        model = self.trained(name, row, system, slices, drawer)
+        return self.judged(name, model)
+
+    def system(self, name: str) -> Path:
+        """A row's configurations."""
+        target, steps = self.folder / "systems" / name, self.options.inference_steps
+        if (target / "model_index.json").is_file():
+            return target
+        settings = {"num_inference_steps": steps} if steps and not ROWS[name].full_size else {}
+        return ROWS[name].write_system(shipped_folder("pipelines"), target, self.options.full_size, settings)
+
+    def slices(self, system: Path) -> Path:
+        """Slices on a system's grid, which other systems may share."""
+        settings = SliceSettings.of_pipeline(json.loads((system / "model_index.json").read_text(encoding="utf-8")))
+        values = [str(value) for value in settings.__dict__.values()]
+        target = self.folder / "slices" / "_".join(values)
+        if not (target / "dataset_dict.json").is_file():
+            prepare_dataset(self.cases, target, self.split, settings)
+        return target
+
+    def synthesizer(self, name: str) -> Path:
+        """The trained synthesizer of a row; rows may share it."""
+        system, row = self.system(name), ROWS[name]
+        target = self.folder / "synthesizers" / name
+        flags = self.common(target, self.slices(system), system) | dict(row.drawing)
+        self.stages.run(f"synthesizer_{name}", "train_synthesizer.py", flags)
+        return target
+
+    def residuals(self, name: str, drawer: Path, slices: Path) -> Path:
+        """Slices with what a synthesizer drew of them."""
+        target = self.folder / "residuals" / name
+        flags = {
+            "pretrained_model_name_or_path": drawer,
+            "train_data_dir": slices,
+            "output_dir": target,
+            "num_samples": 0,
+            "seed": self.options.seed,
+            "mixed_precision": "bf16" if self.options.mixed_precision == "bf16" else "no",
+        }
+        self.stages.run(f"residuals_{name}", "cache_residuals.py", flags, launched=False)
+        return target
+
+    def trained(self, name: str, row: Row, system: Path, slices: Path, drawer: Path | None) -> Path:
+        """A row's model."""
+        target = self.folder / "models" / name
+        flags = self.common(target, slices, system) | dict(row.training)
+        if drawer:
+            flags["synthesizer_model"] = drawer
+        if row.is_volume:
+            del flags["train_batch_size"]  # its own: patches
+            script = "train_volume.py"
+        else:
+            script = "train_segmenter.py"
+            flags["ensemble_share"] = 0.0
+        self.stages.run(f"model_{name}", script, flags)
+        return target
+
+    def common(self, target: Path, slices: Path, system: Path) -> dict[str, Any]:
+        """What all trainings share."""
+        options = self.options
+        return {
+            "pretrained_model_name_or_path": system,
+            "train_data_dir": slices,
+            "output_dir": target,
+            "max_train_steps": options.budget,
+            "train_batch_size": options.train_batch_size,
+            "mixed_precision": options.mixed_precision,
+            "seed": options.seed,
+            "validation_steps": max(options.budget // 4, 1),
+            "checkpointing_steps": max(options.budget // 4, 1),
+            "early_stopping_patience": 0,
+            "resume_from_checkpoint": "latest",
+            "report_to": "none",
+        }
+
+    def judged(self, name: str, model: Path) -> dict[str, Any]:
+        """Predictions of the validation subjects, and what they are worth."""
+        predictions, result = self.folder / "predictions" / name, self.folder / "results" / f"{name}.json"
+        if not result.is_file():
+            for outcome in predict_cohort(load_pipeline(model), self.validation, predictions, seed=self.options.seed):
+                if outcome.state == "failed":
+                    raise InputError(outcome.folder, outcome.message, "a case that can be predicted", "Mend it.")
+            subjects = [folder.name for folder in self.validation]
+            write_json(result, evaluate_masks(predictions, self.cases, subjects=subjects, full=True))
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
+def compared(results: Mapping[str, Mapping]) -> dict[str, Any]:
+    """Each row's difference to the baseline, subject by subject, under both protocols."""
+    if BASELINE not in results:
+        return {}
+    base = results[BASELINE]
+    return {
+        name: {
+            "volume": paired_differences(result, base),
+            "paper": paired_differences(result["paper"], base["paper"]),
+        }
+        for name, result in results.items()
+        if name != BASELINE
+    }
+
+
+def write_tables(folder: Path, results: Mapping[str, Mapping[str, Mapping]], options: Mapping[str, Any]) -> None:
+    """JSON, CSV and Markdown of all data sets, without a subject's name."""
+    unnamed = {data: {name: _unnamed(result) for name, result in rows.items()} for data, rows in results.items()}
+    differences = {data: compared(rows) for data, rows in results.items()}
+    whole = {"options": dict(options), "results": unnamed, "differences": differences}
+    write_json(folder / "results.json", whole)
+    for file, text in (("table.csv", table_csv(whole)), ("table.md", table_markdown(whole))):
+        with atomic_write(folder / file) as path:
+            path.write_text(text, encoding="utf-8")
+
+
+def _unnamed(result: Mapping[str, Any]) -> dict[str, Any]:
+    left_out = ("subjects", "missing", "unlabelled", "unmatched")
+    found = {name: value for name, value in result.items() if name not in left_out}
+    return found | ({"paper": _unnamed(found["paper"])} if found.get("paper") else {})
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The whole table."""
+    options = parse_arguments(arguments)
+    rows = chosen_rows(options.systems)
+    tune_process()
+    lock_folder(options.output_dir)
+    sets = [DataSet(options, given) for given in options.data]
+    results: dict[str, dict[str, Any]] = {data.name: {} for data in sets}
+    made_with = {
+        name: getattr(options, name)
+        for name in ("budget", "full_size", "inference_steps", "train_batch_size", "mixed_precision", "seed")
+    }
+    for name, row in rows.items():
+        for data in sets:
+            print(f"{data.name}: {row.title}, {options.budget} steps", flush=True)
+            results[data.name][name] = data.carry_out(name, row)
+        write_tables(options.output_dir, results, made_with)
+    print((options.output_dir / "table.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    with told_in_a_line():
+        main()
