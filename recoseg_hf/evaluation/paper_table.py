@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from recoseg_hf.evaluation.audit import paper_table
 from recoseg_hf.evaluation.paper_rows import BASELINE, ROWS
 
-PUBLISHED = Path(__file__).with_name("paper_table.json")
 _HEADS = (
     "system", "WT Dice per volume", "IoU", "HD95 mm", "minus " + ROWS[BASELINE].title,
     "as the paper (oracle slices): Dice", "IoU", "published Dice / IoU",
@@ -20,7 +18,7 @@ _HEADS = (
 
 def published(data: str) -> dict[str, tuple[float, float]]:
     """Dice and IoU in percent by system, as the paper has them for a data set of this name; empty for others."""
-    rows = json.loads(PUBLISHED.read_text(encoding="utf-8"))["rows"]
+    rows = paper_table()["rows"]
     return {row["system"]: (row["dice"], row["iou"]) for row in rows if row["data"] == data}
 
 

@@ -1,0 +1,104 @@
+"""The paper's table, end to end on simulated cases; every stage is a real script in a process of its own."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.audit import audit_results
+from tests.launching import ROOT, script
+
+ROWS = ("unet2d_t1ce", "ddmm_synth", "unet3d")
+
+
+@pytest.fixture(scope="module")
+def reproduce():
+    return script("reproduce_paper")
+
+
+def arguments(cases: Path, output: Path, *systems: str) -> list[str]:
+    return [
+        "--data", f"Simulated={cases}", "--output_dir", str(output), "--systems", *systems, "--budget", "2",
+        "--inference_steps", "2", "--train_batch_size", "2",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def table(reproduce, brats_like, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("paper")
+    reproduce.main(arguments(brats_like, folder, *ROWS))
+    return folder
+
+
+def test_every_row_is_trained_and_judged_under_both_protocols(table):
+    results = json.loads((table / "results.json").read_text())
+    rows = results["results"]["Simulated"]
+    assert list(rows) == sorted(ROWS)
+    for name, row in rows.items():
+        assert row["n"] == 1
+        assert 0 <= row["volume"]["dice"]["value"] <= 1, name
+        assert row["paper"]["protocol"] == "paper"
+        assert row["surface"]["hd95_mm"] is not None
+    differences = results["differences"]["Simulated"]
+    assert set(differences) == set(ROWS) - {"unet2d_t1ce"}
+    expected = rows["ddmm_synth"]["volume"]["dice"]["value"] - rows["unet2d_t1ce"]["volume"]["dice"]["value"]
+    assert differences["ddmm_synth"]["volume"]["volume"]["dice"]["value"] == pytest.approx(expected)
+
+
+def test_the_table_says_what_was_run_and_names_nobody(table):
+    text = (table / "table.md").read_text()
+    assert "Every net: 2 optimiser steps of 2 slices, seed 0, widths 32-64-128" in text
+    assert "## Simulated, n = 1 validation subjects" in text
+    assert "| DDMM-Synth (as used by ReCoSeg++) |" in text
+    lines = list(csv.DictReader((table / "table.csv").open()))
+    assert [line["row"] for line in lines] == sorted(ROWS)
+    assert all(0 <= float(line["volume_dice"]) <= 1 for line in lines)
+    for file in ("table.md", "table.csv", "results.json"):
+        assert "sub-0" not in (table / file).read_text()
+
+
+def test_the_audit_finds_nothing_impossible(table):
+    audit = audit_results(json.loads((table / "results.json").read_text()))
+    assert [finding for finding in audit.errors if finding.check == "impossible_pair"] == []
+    assert {finding.check for finding in audit.findings} >= {"oracle_slices"}
+
+
+def test_nothing_is_done_twice(reproduce, brats_like, table, capfd):
+    stages = {file: file.stat().st_mtime_ns for file in (table / "Simulated" / "stages").iterdir()}
+    assert {file.stem for file in stages} == {
+        "synthesizer_recoseg_plus_plus", "residuals_recoseg_plus_plus", "model_unet2d_t1ce", "model_ddmm_synth",
+        "model_unet3d",
+    }  # fmt: skip
+    reproduce.main(arguments(brats_like, table, *ROWS))
+    assert {file: file.stat().st_mtime_ns for file in stages} == stages
+    assert "slice/s" not in capfd.readouterr().err
+
+
+def test_another_budget_is_not_mixed_in(reproduce, brats_like, table):
+    given = arguments(brats_like, table, "unet2d_t1ce")
+    given[given.index("--budget") + 1] = "3"
+    with pytest.raises(InputError, match=r"model_unet2d_t1ce\.json: done with .*max_train_steps 2 \(now 3\)"):
+        reproduce.main(given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"--systems": "unet4d"}, "--systems: no row unet4d; expected some of unet2d, unet2d_t1ce"),
+        ({"--data": "nameless"}, "--data nameless: no NAME=FOLDER"),
+    ],
+)
+def test_what_cannot_be_used_is_said_at_once(reproduce, brats_like, tmp_path, changes, message):
+    given = arguments(brats_like, tmp_path, "unet2d")
+    for flag, value in changes.items():
+        given[given.index(flag) + 1] = value
+    with pytest.raises(InputError, match=message):
+        reproduce.main(given)
+
+
+def test_every_row_is_a_system_that_there_is(reproduce):
+    assert all((ROOT / "pipelines" / row.system / "model_index.json").is_file() for row in reproduce.ROWS.values())
+    drawn = {row.drawn_by for row in reproduce.ROWS.values() if row.drawn_by}
+    assert all(reproduce.ROWS[name].drawn_by == name for name in drawn)
