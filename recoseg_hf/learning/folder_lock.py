@@ -1,7 +1,7 @@
 """One run to a folder: two that write to the same one would spoil each other's checkpoints."""
 
+import os
 from pathlib import Path
-from typing import IO
 
 from recoseg_hf.errors import CheckpointError
 
@@ -13,7 +13,7 @@ except ImportError:  # Windows: nothing keeps two runs apart there
 LOCK = ".lock"
 
 # The system drops such a lock when any descriptor of the file is closed, so a process opens it once.
-_held: dict[Path, IO[str]] = {}
+_held: dict[Path, int] = {}
 
 
 def lock_folder(folder: Path) -> None:
@@ -28,23 +28,23 @@ def lock_folder(folder: Path) -> None:
     key = folder.resolve()
     if key in _held:
         return
-    file = (folder / LOCK).open("w")
+    descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_RDWR, 0o666)
     if fcntl:
         try:
             # Not flock, which a data loader's worker inherits and holds for a while after its run was killed.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:  # which of the two depends on the system
-            file.close()
+            os.close(descriptor)
             raise CheckpointError(
                 f"{folder}: another run is writing to it; expected a folder of this run's own. Wait for the other to "
                 f"end, name another --output_dir, or, if its machine has died, remove {LOCK} from the folder."
             ) from error
         except OSError:
             pass
-    _held[key] = file
+    _held[key] = descriptor
 
 
 def release_folder(folder: Path) -> None:
-    """Let others in."""
-    if file := _held.pop(folder.resolve(), None):
-        file.close()
+    """Let others in; the empty file stays, since one who had opened it might otherwise lock what is no longer there."""
+    if (descriptor := _held.pop(folder.resolve(), None)) is not None:
+        os.close(descriptor)

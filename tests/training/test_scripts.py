@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 from datasets import load_from_disk
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.learning.folder_lock import LOCK
 from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.residual_origin import synthesizer_sha256
 from recoseg_hf.learning.slices import read_manifest
@@ -173,8 +174,9 @@ class TestSegmenter:
         assert {"validation/dice_wt", "validation/dice_tc", "validation/dice_et"} < set(log(segmenter)[0])
 
     def test_only_safetensors_json_and_text_are_written(self, segmenter):
-        suffixes = {file.suffix for file in segmenter.rglob("*") if file.is_file()}
+        suffixes = {file.suffix for file in segmenter.rglob("*") if file.is_file() and file.name != LOCK}
         assert suffixes == {".json", ".jsonl", ".safetensors"}
+        assert (segmenter / LOCK).stat().st_size == 0
 
     def test_without_cached_residuals_it_says_so_before_training(self, start, synthesizer, prepared, tmp_path):
         train = script("train_segmenter")
