@@ -45,6 +45,6 @@ def lock_folder(folder: Path) -> None:
 
 
 def release_folder(folder: Path) -> None:
-    """Let others in; the empty file stays, since one who had opened it might otherwise lock what is no longer there."""
+    """Let others in. The empty file stays: one who had opened it might otherwise lock what is no longer there."""
     if (descriptor := _held.pop(folder.resolve(), None)) is not None:
         os.close(descriptor)
