@@ -208,7 +208,7 @@ def training_loader(
     return DataLoader(
         dataset,
         batch_sampler=sampler,
-        collate_fn=_as_it_is,
+        collate_fn=_as_it_is if hasattr(dataset, "__getitems__") else None,
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=_leave_signals_to_the_run,
