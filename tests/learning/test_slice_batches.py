@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import shutil
 import signal
 
@@ -75,6 +76,12 @@ class TestSliceDataset:
         assert found.keys() == items[0].keys()
         for name, values in found.items():
             assert torch.equal(values, torch.stack([item[name] for item in items]))
+
+    def test_a_worker_that_is_sent_the_data_set_reads_the_same(self, table):
+        dataset = SliceDataset(table, context_slices=1, every=2)
+        again = pickle.loads(pickle.dumps(dataset))
+        found, expected = again.batch([0, 2]), dataset.batch([0, 2])
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
 
     def test_every_nth_slice(self, table):
         dataset = SliceDataset(table, every=3)
