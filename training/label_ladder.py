@@ -79,13 +79,25 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Na
     parser.add_argument("--label_seeds", type=int, nargs="+", default=[0], help="choices of the labelled subjects")
     parser.add_argument("--unlabelled", nargs="+", default=["none"], choices=("none", "mean_teacher"))
     parser.add_argument("--mean_teacher_rungs", default="", help="some of --rungs for the mean teacher; all otherwise")
+    parser.add_argument(
+        "--mean_teacher_label_seeds",
+        type=int,
+        nargs="+",
+        default=[],
+        help="some of --label_seeds for it; all otherwise",
+    )
     parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
     parser.add_argument("--draw_only", action="store_true", help="draw the picture of the JSON that is there")
     return parser.parse_known_args(arguments)
 
 
 def plan_rungs(
-    texts: str, subjects: Sequence[str], seeds: Sequence[int], unlabelled: Sequence[str], taught: str = ""
+    texts: str,
+    subjects: Sequence[str],
+    seeds: Sequence[int],
+    unlabelled: Sequence[str],
+    taught: str = "",
+    taught_seeds: Sequence[int] = (),
 ) -> list[Rung]:
     """Every run, fewest labels first; with all labels there is one choice, and nobody is left to teach on.
 
@@ -95,6 +107,7 @@ def plan_rungs(
         seeds: of the choices of labelled subjects.
         unlabelled: uses of the others.
         taught: rungs for a mean teacher, some of `texts`; empty for all of them.
+        taught_seeds: choices for it, some of `seeds`; empty for all of them.
 
     Raises:
         InputError: a rung is neither a number nor a share of the subjects there are, or has a teacher and no run.
@@ -106,7 +119,12 @@ def plan_rungs(
         _check_teachers_rungs(taught, with_teacher, parts, unlabelled)
     whole = [Rung(number, seeds[0], "none") for number in numbers if number == len(subjects)]
     rungs = [Rung(number, seed, use) for number in parts for seed in seeds for use in unlabelled]
-    return [rung for rung in rungs if rung.unlabelled == "none" or rung.labelled_subjects in with_teacher] + whole
+
+    def is_wanted(rung: Rung) -> bool:
+        chosen = rung.labelled_subjects in with_teacher and rung.label_seed in (taught_seeds or seeds)
+        return rung.unlabelled == "none" or chosen
+
+    return [*filter(is_wanted, rungs), *whole]
 
 
 def _check_teachers_rungs(taught: str, chosen: Sequence[int], rungs: Sequence[int], unlabelled: Sequence[str]) -> None:
@@ -203,7 +221,7 @@ def caption(curve: Sequence[dict[str, Any]], common: SegmenterOptions, config: d
     size, choices, own = config["image_size"], max(row["choices"] for row in curve), config["mask_threshold"]
     return (
         f"Marks: mean over n = {min(row['n'] for row in curve)} validation subjects"
-        + (f" and {choices} choices of the labelled ones (hollow: each choice)" if choices > 1 else "")
+        + (f" and up to {choices} choices of the labelled ones (hollow: each choice)" if choices > 1 else "")
         + ". Bars: 95 % bootstrap interval over the validation subjects, too narrow where they are few. "
         f"{common.max_train_steps} optimiser steps in every run. Dice on the nets' grid ({size} x {size} pixels of "
         f"{config['field_of_view'] / size:g} mm), all slices with brain; residual: {common.sources().shown[0]}. "
@@ -245,7 +263,8 @@ def climbed(
     drawn = slices.with_name("slices_residuals")
     made = slices != Path(common.train_data_dir)
     common = replace(common, train_data_dir=str(drawn if made and drawn.is_dir() else slices))
-    rungs = plan_rungs(own.rungs, subjects["train"], own.label_seeds, own.unlabelled, own.mean_teacher_rungs)
+    taught = own.mean_teacher_rungs, own.mean_teacher_label_seeds
+    rungs = plan_rungs(own.rungs, subjects["train"], own.label_seeds, own.unlabelled, *taught)
     return summary(climb(rungs, common, train), subjects, common)
 
 

@@ -207,6 +207,15 @@ class TestPlan:
             (22, "none"),
         ]
 
+    def test_a_teacher_may_be_tried_with_some_choices_alone(self, ladder):
+        rungs = ladder.plan_rungs("1,100%", SUBJECTS, [0, 1], ["none", "mean_teacher"], "", [1])
+        assert [(rung.labelled_subjects, rung.label_seed, rung.unlabelled) for rung in rungs] == [
+            (1, 0, "none"),
+            (1, 1, "none"),
+            (1, 1, "mean_teacher"),
+            (22, 0, "none"),
+        ]
+
     @pytest.mark.parametrize(
         ("taught", "unlabelled", "message"),
         [
