@@ -84,7 +84,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Na
         type=int,
         nargs="+",
         default=[],
-        help="some of --label_seeds for it; all otherwise",
+        help="some of --label_seeds for it; all if none",
     )
     parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
     parser.add_argument("--draw_only", action="store_true", help="draw the picture of the JSON that is there")
