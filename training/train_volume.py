@@ -49,6 +49,10 @@ class VolumeOptions(TrainingOptions):
         if not 0 <= self.tumour_share <= 1:
             raise ValueError(f"tumour_share={self.tumour_share}; expected 0 to 1.")
 
+    def starts(self) -> list[str]:
+        """See `TrainingOptions`."""
+        return [*super().starts(), *filter(None, [self.synthesizer_model])]
+
 
 def open_pipeline(options: VolumeOptions) -> VolumePipeline:
     """The 3D system, with its weights or fresh ones, and with the synthesizer of the 2D model where one is named."""
