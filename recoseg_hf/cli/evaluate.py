@@ -26,7 +26,7 @@ def evaluate(
         typer.Option(
             "--full",
             help="Measure also HD95, NSD, lesion-wise Dice, what the residual and two trivial cues pick out (AUPRC), "
-            "and the paper's protocol; a few seconds more per subject, and the [eval] extra.",
+            "and the paper's protocol; about 3 s more per subject, and the [eval] extra.",
         ),
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the JSON file.")] = False,
