@@ -1,6 +1,7 @@
 """Set before anything is imported: no network, no telemetry, one thread per process."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,19 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny arrays: threads only get in each other's way
+
+
+@pytest.fixture(autouse=True)
+def default_dtype():
+    """What one test leaves as torch's default would change the numbers of all that follow."""
+    torch = sys.modules.get("torch")
+    before = torch and torch.get_default_dtype()
+    yield
+    torch = sys.modules.get("torch")
+    left = torch and torch.get_default_dtype()
+    if torch and left != (before or torch.float32):
+        torch.set_default_dtype(before or torch.float32)
+        pytest.fail(f"the test left {left} as torch's default dtype")
 
 
 @pytest.fixture(scope="session")

@@ -123,7 +123,11 @@ class ReCoSegPipeline(DiffusionPipeline):
                     "name a folder or a Hub id."
                 )
             pretrained_model_name_or_path = EMBEDDED_MODEL
-        return super().from_pretrained(str(pretrained_model_name_or_path), **kwargs)
+        default_dtype = torch.get_default_dtype()
+        try:
+            return super().from_pretrained(str(pretrained_model_name_or_path), **kwargs)
+        finally:  # diffusers sets `dtype` as torch's default while a net is built, and leaves it there if that fails
+            torch.set_default_dtype(default_dtype)
 
     @classmethod
     def from_config_folder(cls, folder: str | Path, seed: int = 0) -> "ReCoSegPipeline":

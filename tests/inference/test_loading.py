@@ -103,6 +103,15 @@ def test_damaged_weights_are_named(tiny_model, tmp_path):
         load_pipeline(folder)
 
 
+def test_a_net_that_cannot_be_built_leaves_the_default_dtype(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model, tmp_path / "broken")
+    config = json.loads((folder / "segmenter" / "config.json").read_text())
+    (folder / "segmenter" / "config.json").write_text(json.dumps(config | {"block_out_channels": [8]}))
+    with pytest.raises(CheckpointError, match="broken: the model does not load"):
+        load_pipeline(folder, device="cpu", dtype=torch.bfloat16)
+    assert torch.get_default_dtype() == torch.float32
+
+
 def test_pickled_weights_are_refused(tiny_model, tmp_path):
     folder = shutil.copytree(tiny_model, tmp_path / "pickled")
     weights = next(folder.glob("segmenter/*.safetensors"))
