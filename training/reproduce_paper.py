@@ -5,8 +5,9 @@
 Each `--data NAME=FOLDER` gives a pair of columns; FOLDER holds the cases and `splits.json` with `train` and
 `validation`. Every net is trained for `--budget` optimiser steps on the same split, seed and augmentation, and every
 row judged on the validation subjects' whole volumes and as the paper does. Rows may share a synthesizer. The same
-command goes on where it was interrupted and leaves what is finished alone. Written are `results.json`, `table.csv` and
-`table.md`; what each stage ran stands in `stages/`.
+command goes on where it was interrupted and leaves what is finished alone. Several may work on one folder at a time,
+each on other `--systems`: what one is making, the others wait for; run it once more for the table of all. Written are
+`results.json`, `table.csv` and `table.md`; what each stage ran stands in `stages/`.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from recoseg_hf.evaluation.paper_table import table_csv, table_markdown
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.cohort import predict_cohort
-from recoseg_hf.learning.folder_lock import lock_folder
+from recoseg_hf.learning.folder_lock import in_turn
 from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_split
 from recoseg_hf.learning.stages import Stages
 from recoseg_hf.process import tune_process
@@ -77,18 +78,22 @@ class DataSet:
     def system(self, name: str) -> Path:
         """A row's configurations."""
         target, steps = self.folder / "systems" / name, self.options.inference_steps
-        if (target / "model_index.json").is_file():
-            return target
         settings = {"num_inference_steps": steps} if steps and not ROWS[name].full_size else {}
-        return ROWS[name].write_system(shipped_folder("pipelines"), target, self.options.full_size, settings)
+        with in_turn(self.folder / "systems" / f".{name}.lock"):
+            if not target.is_dir():
+                partial = target.with_name(f".{name}")
+                ROWS[name].write_system(shipped_folder("pipelines"), partial, self.options.full_size, settings)
+                partial.rename(target)
+        return target
 
     def slices(self, system: Path) -> Path:
         """Slices on a system's grid, which other systems may share."""
         settings = SliceSettings.of_pipeline(json.loads((system / "model_index.json").read_text(encoding="utf-8")))
         values = [str(value) for value in settings.__dict__.values()]
         target = self.folder / "slices" / "_".join(values)
-        if not (target / "dataset_dict.json").is_file():
-            prepare_dataset(self.cases, target, self.split, settings)
+        with in_turn(self.folder / "slices" / f".{target.name}.lock"):
+            if not (target / "dataset_dict.json").is_file():
+                prepare_dataset(self.cases, target, self.split, settings)
         return target
 
     def synthesizer(self, name: str) -> Path:
@@ -149,13 +154,18 @@ class DataSet:
     def judged(self, name: str, model: Path) -> dict[str, Any]:
         """Predictions of the validation subjects, and what they are worth."""
         predictions, result = self.folder / "predictions" / name, self.folder / "results" / f"{name}.json"
-        if not result.is_file():
-            for outcome in predict_cohort(load_pipeline(model), self.validation, predictions, seed=self.options.seed):
-                if outcome.state == "failed":
-                    raise InputError(outcome.folder, outcome.message, "a case that can be predicted", "Mend it.")
-            subjects = [folder.name for folder in self.validation]
-            write_json(result, evaluate_masks(predictions, self.cases, subjects=subjects, full=True))
+        with in_turn(self.folder / "results" / f".{name}.lock"):
+            if not result.is_file():
+                self.predict(model, predictions)
+                subjects = [folder.name for folder in self.validation]
+                write_json(result, evaluate_masks(predictions, self.cases, subjects=subjects, full=True))
         return json.loads(result.read_text(encoding="utf-8"))
+
+    def predict(self, model: Path, predictions: Path) -> None:
+        """Masks of the validation subjects."""
+        for outcome in predict_cohort(load_pipeline(model), self.validation, predictions, seed=self.options.seed):
+            if outcome.state == "failed":
+                raise InputError(outcome.folder, outcome.message, "a case that can be predicted", "Mend it.")
 
 
 def compared(results: Mapping[str, Mapping]) -> dict[str, Any]:
@@ -195,7 +205,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
     rows = chosen_rows(options.systems)
     tune_process()
-    lock_folder(options.output_dir)
     sets = [DataSet(options, given) for given in options.data]
     results: dict[str, dict[str, Any]] = {data.name: {} for data in sets}
     made_with = {

@@ -1,6 +1,8 @@
 """One run to a folder: two that write to the same one would spoil each other's checkpoints."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recoseg_hf.errors import CheckpointError
@@ -47,4 +49,21 @@ def lock_folder(folder: Path) -> None:
 def release_folder(folder: Path) -> None:
     """Let others in. The empty file stays: one who had opened it might otherwise lock what is no longer there."""
     if (descriptor := _held.pop(folder.resolve(), None)) is not None:
+        os.close(descriptor)
+
+
+@contextmanager
+def in_turn(file: Path) -> Iterator[None]:
+    """Wait until no other process is inside with this file, and keep others waiting; not for threads of one process.
+
+    A file system without locks lets all in at once.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        if fcntl:
+            with suppress(OSError):
+                fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
         os.close(descriptor)

@@ -10,6 +10,7 @@ from typing import Any
 
 from recoseg_hf.errors import InputError, RecosegError
 from recoseg_hf.files import write_json
+from recoseg_hf.learning.folder_lock import in_turn
 
 
 class UnfinishedStageError(RecosegError):
@@ -47,7 +48,7 @@ class Stages:
         self.launcher = list(launcher) or [sys.executable]
 
     def run(self, name: str, script: str, flags: Mapping[str, Any], launched: bool = True) -> None:
-        """Run a stage, unless its record says that it is done.
+        """Run a stage, unless its record says that it is done; another process that is at it is waited for.
 
         Args:
             name: of the stage.
@@ -60,16 +61,21 @@ class Stages:
             UnfinishedStageError: it did not come to its end.
         """
         file, given = self.records / f"{name}.json", {flag: str(value) for flag, value in flags.items()}
-        if file.is_file():
-            self._check(file, json.loads(file.read_text(encoding="utf-8")), given)
-            return
+        with in_turn(self.records / f".{name}.lock"):
+            if file.is_file():
+                self._check(file, json.loads(file.read_text(encoding="utf-8")), given)
+            else:
+                self._carry_out(name, script, given, launched)
+
+    def _carry_out(self, name: str, script: str, given: Mapping[str, str], launched: bool) -> None:
         start = time.monotonic()
         arguments = [text for flag, value in given.items() for text in (f"--{flag}", value)]
         launcher = self.launcher if launched else [sys.executable]
         code = subprocess.run([*launcher, str(self.scripts / script), *arguments], check=False).returncode
         if code:
             raise UnfinishedStageError(name, code)
-        write_json(file, {"script": script, "flags": given, "seconds": round(time.monotonic() - start, 1)})
+        record = {"script": script, "flags": given, "seconds": round(time.monotonic() - start, 1)}
+        write_json(self.records / f"{name}.json", record)
 
     @staticmethod
     def _check(file: Path, record: Mapping[str, Any], given: Mapping[str, str]) -> None:

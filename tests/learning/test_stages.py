@@ -1,6 +1,8 @@
 """Stages of a long work, with real scripts."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -56,3 +58,19 @@ def test_the_launcher_starts_what_may_be_shared(tmp_path):
         stages.run("first", "say.py", flags)
     stages.run("first", "say.py", flags, launched=False)
     assert (tmp_path / "said").read_text() == "alone"
+
+
+WORK = """
+import sys
+from pathlib import Path
+from recoseg_hf.learning.stages import Stages
+folder = Path(sys.argv[1])
+Stages(folder / "stages", folder).run("first", "slow.py", {"output_dir": folder / "said", "word": "once "})
+"""
+
+
+def test_processes_that_share_a_work_do_each_stage_once(tmp_path):
+    (tmp_path / "slow.py").write_text(f"import time\ntime.sleep(1)\n{SCRIPT}")
+    workers = [subprocess.Popen([sys.executable, "-c", WORK, str(tmp_path)]) for _ in range(2)]
+    assert [worker.wait(60) for worker in workers] == [0, 0]
+    assert (tmp_path / "said").read_text() == "once "
