@@ -33,6 +33,12 @@ from recoseg_hf.process import tune_process
 
 HERE = Path(__file__).resolve().parent
 
+SLICES_PER_VALIDATED = {"synthesizer": 12, "segmenter": 6}
+"""During training, one slice in so many is validated on; drawing takes a pass of the net for each denoising step."""
+
+ELSEWHERE = ("data", "output_dir", "systems", "launch")
+"""Options that no number depends on."""
+
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options."""
@@ -46,6 +52,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--full_size", action="store_true", help="the paper's widths; else those for a CPU")
     parser.add_argument("--inference_steps", type=int, default=0, help="denoising steps of the paper's systems")
     parser.add_argument("--train_batch_size", type=int, default=4, help="slices a step (paper: 4)")
+    parser.add_argument("--patches", type=int, default=4, help="patches a step of the 3D rows, gradients accumulated")
+    parser.add_argument("--healthy_slice_share", type=float, default=0.4, help="of the slices to train on (paper: 0)")
     parser.add_argument("--mixed_precision", default="no", choices=("no", "bf16", "fp16"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
@@ -71,7 +79,7 @@ class DataSet:
         slices = self.slices(system)
         drawer = self.synthesizer(row.drawn_by) if row.drawn_by else None
         if drawer:
-            slices = self.residuals(row.drawn_by, drawer, slices)
+            slices = self.residuals(row.drawn_by, drawer, slices, row.folds)
         model = self.trained(name, row, system, slices, drawer)
         return self.judged(name, model)
 
@@ -96,17 +104,22 @@ class DataSet:
                 prepare_dataset(self.cases, target, self.split, settings)
         return target
 
-    def synthesizer(self, name: str) -> Path:
-        """The trained synthesizer of a row; rows may share it."""
+    def synthesizer(self, name: str, folds: int = 0, fold: int = 0) -> Path:
+        """The trained synthesizer of a row, which rows may share; with `folds`, one that never saw that fold."""
         system, row = self.system(name), ROWS[name]
-        target = self.folder / "synthesizers" / name
+        own = f"{name}_fold{fold}of{folds}" if folds else name
+        target = self.folder / "synthesizers" / own
         flags = self.common(target, self.slices(system), system) | dict(row.drawing)
-        self.stages.run(f"synthesizer_{name}", "train_synthesizer.py", flags)
+        if folds:
+            flags |= {"num_folds": folds, "fold": fold}
+        flags["validation_every"] = SLICES_PER_VALIDATED["synthesizer"]
+        self.stages.run(f"synthesizer_{own}", "train_synthesizer.py", flags)
         return target
 
-    def residuals(self, name: str, drawer: Path, slices: Path) -> Path:
-        """Slices with what a synthesizer drew of them."""
-        target = self.folder / "residuals" / name
+    def residuals(self, name: str, drawer: Path, slices: Path, folds: int = 0) -> Path:
+        """Slices with what a synthesizer drew of them; with `folds`, each train subject by one that never saw it."""
+        own = f"{name}_{folds}folds" if folds else name
+        target = self.folder / "residuals" / own
         flags = {
             "pretrained_model_name_or_path": drawer,
             "train_data_dir": slices,
@@ -115,7 +128,9 @@ class DataSet:
             "seed": self.options.seed,
             "mixed_precision": "bf16" if self.options.mixed_precision == "bf16" else "no",
         }
-        self.stages.run(f"residuals_{name}", "cache_residuals.py", flags, launched=False)
+        if folds:
+            flags["fold_models"] = [self.synthesizer(name, folds, fold) for fold in range(folds)]
+        self.stages.run(f"residuals_{own}", "cache_residuals.py", flags, launched=False)
         return target
 
     def trained(self, name: str, row: Row, system: Path, slices: Path, drawer: Path | None) -> Path:
@@ -125,11 +140,12 @@ class DataSet:
         if drawer:
             flags["synthesizer_model"] = drawer
         if row.is_volume:
-            del flags["train_batch_size"]  # its own: patches
             script = "train_volume.py"
+            flags |= {"train_batch_size": 1, "gradient_accumulation_steps": self.options.patches}
         else:
             script = "train_segmenter.py"
-            flags["ensemble_share"] = 0.0
+            flags |= {"ensemble_share": 0.0, "healthy_slice_share": self.options.healthy_slice_share}
+            flags["validation_every"] = SLICES_PER_VALIDATED["segmenter"]
         self.stages.run(f"model_{name}", script, flags)
         return target
 
@@ -207,10 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tune_process()
     sets = [DataSet(options, given) for given in options.data]
     results: dict[str, dict[str, Any]] = {data.name: {} for data in sets}
-    made_with = {
-        name: getattr(options, name)
-        for name in ("budget", "full_size", "inference_steps", "train_batch_size", "mixed_precision", "seed")
-    }
+    made_with = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
     for name, row in rows.items():
         for data in sets:
             print(f"{data.name}: {row.title}, {options.budget} steps", flush=True)

@@ -73,7 +73,8 @@ def _caption(options: Mapping[str, Any]) -> str:
     size = "the paper's widths" if options["full_size"] else "widths 32-64-128 on pixels folded 2 x 2"
     steps = f", {options['inference_steps']} denoising steps" if options["inference_steps"] else ""
     return (
-        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices, seed "
+        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D rows: "
+        f"{options['patches']} patches), {100 * options['healthy_slice_share']:.0f} % of the slices without tumour, seed "
         f"{options['seed']}, {size} (ReCoSeg small: its own){steps}, precision {options['mixed_precision']}. Values "
         "are means over the validation subjects with 95 % bootstrap intervals by subject."
     )
