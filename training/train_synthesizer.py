@@ -10,10 +10,12 @@ synthesizer; the segmenter in it is as it was.
 from dataclasses import dataclass
 
 from recoseg_hf.cli.scripts import run_script
+from recoseg_hf.errors import InputError
 from recoseg_hf.hub import push_model
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.options import TrainingOptions, option
 from recoseg_hf.learning.pictures import synthesis_picture, watched_slices
+from recoseg_hf.learning.slice_batches import SYNTHESIS_DOMAINS
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build
 from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
@@ -29,11 +31,32 @@ class SynthesizerOptions(TrainingOptions):
 
     reconstruction_loss: str = option("weighted", "L_recon: weighted (by alpha_bar), paper (literal) or none.")
     num_inference_steps: int = option(0, "Denoising steps of the validation; 0 takes the pipeline's default.")
+    synthesis_domain: str = option(
+        "all", "Slices to learn from: all, tumour (those with some; the paper's filter) or healthy (those without)."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.synthesis_domain not in SYNTHESIS_DOMAINS:
+            expected = ", ".join(SYNTHESIS_DOMAINS)
+            raise ValueError(f"synthesis_domain={self.synthesis_domain!r}; expected one of {expected}.")
 
 
 def open_data(options: SynthesizerOptions, pipeline: ReCoSegPipeline) -> TrainingData:
-    """Everybody that the run learns from and is judged on."""
-    return open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
+    """Everybody that the run learns from and is judged on.
+
+    The paper drops slices without tumour before either stage, which is `--synthesis_domain tumour`: such a net learns
+    to draw enhancement, and R marks where it guessed wrong. After `healthy`, R marks what healthy tissue does not
+    explain. The default is `all`: neither stage's input is filtered at inference, and stage 1 then needs no reference.
+    Whatever the net learns from, it is judged on all validation slices, so that the scores of runs can be compared.
+    """
+    data = open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
+    try:
+        data.train.keep_domain(options.synthesis_domain)
+    except ValueError as error:
+        remedy = "Train on all, or on other subjects."
+        raise InputError(options.train_data_dir, str(error).rstrip("."), "slices to learn from", remedy) from error
+    return data
 
 
 def main(options: SynthesizerOptions) -> None:

@@ -18,6 +18,20 @@ BASELINE = "unet2d_t1ce"
 _PAPER = {"learning_rate": 3e-4, "lr_scheduler": "plateau", "adam_weight_decay": 0.0}
 _POSTER = {"learning_rate": 2e-4, "adam_weight_decay": 0.0}
 _SMALL = {"learning_rate": 1e-3, "lr_scheduler": "cosine", "lr_warmup_steps": 50, "ema_decay": 0.998}
+_NO_ATTENTION = {
+    "down_block_types": ["DownBlock2D"] * 4,
+    "up_block_types": ["UpBlock2D"] * 4,
+    "add_attention": False,  # between the two paths
+}
+# One timestep with beta = 1: alpha_bar is 0, so that x_t is noise and says nothing of x_0. What the squared error of
+# x0_hat is least for is then the conditional mean of T1ce, and one step returns the net's output as it is.
+_REGRESSION = {
+    "num_train_timesteps": 1,
+    "beta_schedule": "linear",
+    "beta_start": 1.0,
+    "beta_end": 1.0,
+    "prediction_type": "sample",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,8 @@ class Row:
         training: options of its segmenter's training; where it is `drawn_by` itself, `drawing` of its synthesizer's.
         drawing: see `training`.
         changes: what differs from `system`, as `vary_system` takes it.
+        folds: of how many folds each train subject's residual is drawn by a synthesizer that never saw it; 0 is by
+            the one that was trained on all of them.
         published: its name in `paper_table.json`, if it stands there.
         full_size: whether it keeps its size on a CPU.
     """
@@ -41,6 +57,7 @@ class Row:
     training: Values = field(default_factory=lambda: dict(_PAPER))
     drawing: Values = field(default_factory=dict)
     changes: Mapping[str, Values] = field(default_factory=dict)
+    folds: int = 0
     published: str | None = None
     full_size: bool = False
 
@@ -56,8 +73,9 @@ class Row:
             systems: the folder `pipelines/`.
             target: the new folder.
             full_size: False for the size for a CPU.
-            settings: of the pipeline, over all others.
+            settings: of the pipeline, over all others but what the row itself changes.
         """
+        settings = {name: value for name, value in settings.items() if name not in self.changes.get("settings", {})}
         vary_system(systems / self.system, target, **{name: dict(values) for name, values in self.changes.items()})
         if not full_size and not self.full_size:
             cpu_variant(target, target)
@@ -96,6 +114,38 @@ ROWS: dict[str, Row] = {
         "recoseg_plus_plus",
         "simple_loss",
         drawing=_PAPER | {"reconstruction_loss": "none"},
+    ),
+    "no_attention": Row(
+        "ReCoSeg++, no attention",
+        "recoseg_plus_plus",
+        "no_attention",
+        drawing=_PAPER,
+        changes={"synthesizer": _NO_ATTENTION},
+    ),
+    "regression": Row(
+        "ReCoSeg++, T1ce by regression",
+        "recoseg_plus_plus",
+        "regression",
+        drawing=_PAPER | {"reconstruction_loss": "none"},
+        changes={"scheduler": _REGRESSION, "settings": {"num_inference_steps": 1}},
+    ),
+    "synthesis_tumour": Row(
+        "ReCoSeg++, synthesis learnt on slices with tumour",
+        "recoseg_plus_plus",
+        "synthesis_tumour",
+        drawing=_PAPER | {"synthesis_domain": "tumour"},
+    ),
+    "synthesis_healthy": Row(
+        "ReCoSeg++, synthesis learnt on slices without tumour",
+        "recoseg_plus_plus",
+        "synthesis_healthy",
+        drawing=_PAPER | {"synthesis_domain": "healthy"},
+    ),
+    "out_of_fold": Row(
+        "ReCoSeg++, out-of-fold residuals of 3 folds",
+        "recoseg_plus_plus",
+        "recoseg_plus_plus",
+        folds=3,
     ),
     "uncalibrated": Row(
         "ReCoSeg++, residual not clipped",

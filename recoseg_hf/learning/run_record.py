@@ -23,6 +23,9 @@ _FREE = (
     "site_card_part",
 )  # fmt: skip
 
+# Options that the records of earlier versions lack, with what their runs did.
+_LATER = {"synthesis_domain": "all"}
+
 
 def made_with(options: TrainingOptions, data: str, processes: int, start: str = "") -> dict[str, Any]:
     """Everything that decides the weights of a run, as JSON values.
@@ -55,7 +58,7 @@ def check_unchanged(checkpoint: Path, found: Mapping[str, Any], now: Mapping[str
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     hashes = {name: str(values.get(name))[:12] for name in ("data", "start")}
-    return dict(values.get("options", {})) | hashes | {"processes": values.get("processes")}
+    return _LATER | dict(values.get("options", {})) | hashes | {"processes": values.get("processes")}
 
 
 def write_record(

@@ -18,6 +18,8 @@ from recoseg_hf.learning.slices import MANIFEST, SliceSettings, describe_source,
 
 NEIGHBOUR_COLUMNS = ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce", "spread")
 OWN_COLUMNS = ("regions", "residual_max", "spread_max")
+SYNTHESIS_DOMAINS = ("all", "tumour", "healthy")
+"""All slices that hold brain, those of them whose reference has some tumour, or those whose reference has none."""
 
 
 class SliceDataset(Dataset):
@@ -59,6 +61,22 @@ class SliceDataset(Dataset):
         tumour = self.tumour_pixels() > 0
         lucky = np.random.default_rng(seed).random(len(tumour)) < share
         self.rows = [row for row in self.rows if tumour[row] or lucky[row]]
+
+    def keep_domain(self, domain: str) -> None:
+        """Keep the slices that a synthesizer is to learn from, see `SYNTHESIS_DOMAINS`.
+
+        Raises:
+            ValueError: there is no such domain, or no slice in it.
+        """
+        if domain not in SYNTHESIS_DOMAINS:
+            raise ValueError(f"synthesis_domain={domain!r}; expected one of {', '.join(SYNTHESIS_DOMAINS)}.")
+        if domain == "all":
+            return
+        wanted = (self.tumour_pixels() > 0) == (domain == "tumour")
+        rows = [row for row in self.rows if wanted[row]]
+        if not rows:
+            raise ValueError(f"synthesis_domain={domain!r} leaves none of {len(self.rows)} slices.")
+        self.rows = rows
 
     def tumour_pixels(self) -> np.ndarray:
         """How many pixels of each row of the table hold some tumour, chosen or not."""

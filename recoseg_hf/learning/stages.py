@@ -12,6 +12,8 @@ from recoseg_hf.errors import InputError, RecosegError
 from recoseg_hf.files import write_json
 from recoseg_hf.learning.folder_lock import in_turn
 
+Texts = str | list[str]
+
 
 class UnfinishedStageError(RecosegError):
     """A stage did not come to its end.
@@ -53,23 +55,23 @@ class Stages:
         Args:
             name: of the stage.
             script: its file.
-            flags: of the script, by name.
+            flags: of the script, by name; a list for one that takes several values.
             launched: whether the launcher starts it.
 
         Raises:
             InputError: it was done with other flags.
             UnfinishedStageError: it did not come to its end.
         """
-        file, given = self.records / f"{name}.json", {flag: str(value) for flag, value in flags.items()}
+        file, given = self.records / f"{name}.json", {flag: _texts(value) for flag, value in flags.items()}
         with in_turn(self.records / f".{name}.lock"):
             if file.is_file():
                 self._check(file, json.loads(file.read_text(encoding="utf-8")), given)
             else:
                 self._carry_out(name, script, given, launched)
 
-    def _carry_out(self, name: str, script: str, given: Mapping[str, str], launched: bool) -> None:
+    def _carry_out(self, name: str, script: str, given: Mapping[str, Texts], launched: bool) -> None:
         start = time.monotonic()
-        arguments = [text for flag, value in given.items() for text in (f"--{flag}", value)]
+        arguments = [text for flag, value in given.items() for text in (f"--{flag}", *_listed(value))]
         launcher = self.launcher if launched else [sys.executable]
         code = subprocess.run([*launcher, str(self.scripts / script), *arguments], check=False).returncode
         if code:
@@ -78,10 +80,18 @@ class Stages:
         write_json(self.records / f"{name}.json", record)
 
     @staticmethod
-    def _check(file: Path, record: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    def _check(file: Path, record: Mapping[str, Any], given: Mapping[str, Texts]) -> None:
         former = record["flags"]
         differing = [name for name in sorted(former | given) if former.get(name) != given.get(name)]
         if differing:
             listed = ", ".join(f"{name} {former.get(name)} (now {given.get(name)})" for name in differing)
             remedy = "Repeat them, or name another --output_dir."
             raise InputError(file, f"done with {listed}", "the flags of this command", remedy)
+
+
+def _texts(value: Any) -> Texts:
+    return [str(one) for one in value] if isinstance(value, list) else str(value)
+
+
+def _listed(texts: Texts) -> list[str]:
+    return texts if isinstance(texts, list) else [texts]

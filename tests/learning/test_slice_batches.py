@@ -49,6 +49,20 @@ class TestSliceDataset:
         assert list(dataset.rows) == tumour
         assert 0 < len(tumour) < len(table)
 
+    def test_a_domain_is_the_slices_with_tumour_or_those_without(self, table):
+        tumour = [index for index, row in enumerate(table.with_format("torch")) if row["regions"].any()]
+        healthy = [index for index in range(len(table)) if index not in tumour]
+        for domain, expected in (("all", range(len(table))), ("tumour", tumour), ("healthy", healthy)):
+            dataset = SliceDataset(table)
+            dataset.keep_domain(domain)
+            assert list(dataset.rows) == list(expected)
+        dataset = SliceDataset(table)
+        dataset.rows = healthy
+        with pytest.raises(ValueError, match=f"synthesis_domain='tumour' leaves none of {len(healthy)} slices"):
+            dataset.keep_domain("tumour")
+        with pytest.raises(ValueError, match="synthesis_domain='sick'; expected one of all, tumour, healthy"):
+            dataset.keep_domain("sick")
+
     def test_context_goes_from_the_lowest_to_the_highest_around_the_slice(self, table):
         dataset, rows = SliceDataset(table, context_slices=1), table.with_format("torch")["t1ce"][:].float()
         item = dataset[2]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,17 @@ def test_a_stage_done_with_other_flags_is_not_taken_for_this_one(stages, tmp_pat
     stages.run("first", "say.py", {"output_dir": tmp_path / "said", "word": "a"})
     with pytest.raises(InputError, match=r"first\.json: done with code None \(now 0\), word a \(now b\); expected"):
         stages.run("first", "say.py", {"output_dir": tmp_path / "said", "word": "b", "code": 0})
+
+
+def test_a_list_is_given_as_several_values_and_remembered_as_such(tmp_path):
+    (tmp_path / "list.py").write_text("import sys; open(sys.argv[2], 'w').write(' '.join(sys.argv[3:]))")
+    stages = Stages(tmp_path / "stages", tmp_path)
+    flags = {"output_dir": tmp_path / "said", "models": [Path("a"), Path("b")]}
+    for _ in range(2):
+        stages.run("first", "list.py", flags)
+    assert (tmp_path / "said").read_text() == "--models a b"
+    with pytest.raises(InputError, match=r"done with models \['a', 'b'\] \(now \['a'\]\)"):
+        stages.run("first", "list.py", flags | {"models": [Path("a")]})
 
 
 def test_the_launcher_starts_what_may_be_shared(tmp_path):
