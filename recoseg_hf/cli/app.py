@@ -18,6 +18,7 @@ from recoseg_hf.cli.evaluate import evaluate
 from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
 from recoseg_hf.cli.predict import predict
 from recoseg_hf.cli.prepare import prepare
+from recoseg_hf.cli.report import report
 from recoseg_hf.errors import RecosegError
 
 _HOW_TO_REPORT = (
@@ -69,7 +70,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, demo, evaluate, audit, prepare):
+for command in (predict, demo, evaluate, audit, report, prepare):
     app.command()(command)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from recoseg_hf.evaluation.folders import named
 from recoseg_hf.evaluation.intervals import paired_ratio_difference_interval
@@ -10,7 +10,12 @@ from recoseg_hf.evaluation.scores import OPTIONAL_SECTIONS, SECTIONS, Terms
 
 
 def paired_differences(
-    result: Mapping, baseline: Mapping, seed: int = 0, resamples: int = 10_000, level: float = 0.95
+    result: Mapping,
+    baseline: Mapping,
+    seed: int = 0,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    sections: Collection[str] = tuple(SECTIONS),
 ) -> dict:
     """Compare two results of `aggregate` on the same subjects.
 
@@ -21,6 +26,7 @@ def paired_differences(
         result: of one system, with its `subjects`, each with a name (or a hash of it) under `subject`.
         baseline: of the other, with the same subjects in any order, region and protocol.
         seed: of the bootstrap, as are `resamples` and `level`.
+        sections: those wanted.
 
     Returns:
         JSON values: `protocol`, `region`, `n` and `bootstrap` as in `aggregate`, and under each section that the
@@ -39,7 +45,8 @@ def paired_differences(
     kept = {
         section: scores
         for section, scores in SECTIONS.items()
-        if section not in OPTIONAL_SECTIONS or all(record.get(section) for pair in pairs for record in pair)
+        if section in sections
+        and (section not in OPTIONAL_SECTIONS or all(record.get(section) for pair in pairs for record in pair))
     }
     return {
         "protocol": result["protocol"],

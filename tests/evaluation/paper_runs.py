@@ -1,0 +1,102 @@
+"""A folder as `training/reproduce_paper.py` writes it, of simulated masks, without a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from recoseg_hf.evaluation import (
+    aggregate,
+    compare_case,
+    compare_case_as_paper,
+    compare_cues,
+    compare_synthesis,
+    paired_differences,
+)
+from recoseg_hf.files import write_json
+from recoseg_hf.imaging.volume import Volume
+
+SUBJECTS = ("sub-one", "sub-two", "sub-three", "sub-four")
+SHAPE = (24, 24, 5)
+OPTIONS = {
+    "budget": 30, "full_size": False, "healthy_slice_share": 0.4, "inference_steps": 2, "mixed_precision": "no",
+    "patches": 4, "seed": 0, "train_batch_size": 4,
+}  # fmt: skip
+ERRORS = {"unet2d": 0.2, "unet2d_t1ce": 0.1, "ddmm_synth": 0.1, "recoseg_plus_plus": 0.02}
+"""By row the share of wrong voxels."""
+_RESAMPLES = 200
+_UNNAMED = ("subjects", "missing", "unlabelled", "unmatched")
+
+
+def write_run(folder: Path, errors: Mapping[str, float] = ERRORS, sets=("Simulated",)) -> Path:
+    """Write the rows' own results, the stages and `results.json`."""
+    results = {data: {row: result(row, error) for row, error in errors.items()} for data in sets}
+    for data, rows in results.items():
+        for name, values in rows.items():
+            write_json(folder / data / "results" / f"{name}.json", values)
+            record = {"script": "train_segmenter.py", "seconds": 75.5, "flags": flags(folder / data)}
+            write_json(folder / data / "stages" / f"model_{name}.json", record)
+    differences = {data: compared(rows) for data, rows in results.items()}
+    unnamed = {data: {name: without_names(one) for name, one in rows.items()} for data, rows in results.items()}
+    write_json(folder / "results.json", {"options": OPTIONS, "results": unnamed, "differences": differences})
+    return folder
+
+
+def compared(rows: Mapping[str, dict]) -> dict[str, dict]:
+    """Each row beside the baseline."""
+    base = rows.get("unet2d_t1ce")
+    return {
+        name: {
+            "volume": paired_differences(one, base, resamples=_RESAMPLES),
+            "paper": paired_differences(one["paper"], base["paper"], resamples=_RESAMPLES),
+        }
+        for name, one in rows.items()
+        if base and name != "unet2d_t1ce"
+    }
+
+
+def without_names(values: Mapping) -> dict:
+    """A result as `results.json` holds it."""
+    kept = {name: value for name, value in values.items() if name not in _UNNAMED}
+    return kept | ({"paper": without_names(kept["paper"])} if kept.get("paper") else {})
+
+
+def flags(folder: Path) -> dict[str, str]:
+    return {"output_dir": str(folder / "models"), "max_train_steps": "30", "train_batch_size": "4"}
+
+
+def result(row: str, error: float) -> dict:
+    """What `evaluate_masks` returns of a row whose masks have an error."""
+    records = [record(subject, k, error, residual=row.startswith("recoseg")) for k, subject in enumerate(SUBJECTS)]
+    as_paper = [one.pop("paper") for one in records]
+    paper = aggregate(as_paper, resamples=_RESAMPLES, protocol="paper")
+    whole = aggregate(records, resamples=_RESAMPLES) | {"paper": paper}
+    return whole | {"missing": [], "unlabelled": [], "unmatched": []}
+
+
+def record(subject: str, k: int, error: float, residual: bool) -> dict:
+    """One subject: a box of tumour, enhancing in its middle, and a mask with some wrong voxels."""
+    rng = np.random.default_rng(k)
+    labels = np.zeros(SHAPE, dtype=np.uint8)
+    labels[4 : 14 + k, 5:16, 1:4] = 2
+    labels[7:11, 8:12, 2] = 4
+    truth = Volume(labels, np.eye(4))
+    wrong = rng.random(SHAPE) < error
+    mask = Volume(((labels > 0) ^ wrong).astype(np.uint8), np.eye(4))
+    cues = {"flair": rng.random(SHAPE) + (labels > 0), "static_residual": rng.random(SHAPE)}
+    synthesis = None
+    if residual:
+        cues["residual"] = rng.random(SHAPE) + 0.4 * (labels == 4)
+        real = Volume(rng.uniform(100, 200, SHAPE).astype(np.float32), np.eye(4))
+        synthesis = compare_synthesis(real, Volume(real.data + 5, np.eye(4)), labels=truth)
+    return {
+        "subject": subject,
+        **compare_case(mask, truth),
+        "surface": {"hd95_mm": 50 * error, "hd95_penalized_mm": 50 * error, "nsd": 1 - error, "tolerance_mm": 1.0},
+        "lesions": {"dice": 1 - error, "n_reference": 1, "n_found": 1, "n_invented": 0, "n_small": 0},
+        "cues": compare_cues(cues, labels, np.ones(SHAPE, dtype=bool)),
+        "synthesis": synthesis,
+        "paper": {"subject": subject} | compare_case_as_paper(mask, truth),
+    }
