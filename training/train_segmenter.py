@@ -16,6 +16,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.site_card import SubjectsOf, make_site_card
 from recoseg_hf.hub import push_model
 from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.channels import with_segmenter_inputs
 from recoseg_hf.learning.mean_teacher import ConsistencySettings, MeanTeacher
 from recoseg_hf.learning.options import TrainingOptions, option
 from recoseg_hf.learning.pictures import segmentation_picture, watched_slices
@@ -43,6 +44,7 @@ class SegmenterOptions(TrainingOptions):
     ensemble_share: float = option(0.15, "Share that see the spread over samples in its place.")
     none_share: float = option(0.15, "Share that see no residual.")
     synthesizer_model: str = option("", "Model whose synthesizer stands in for the start's: that of the residuals.")
+    segmenter_inputs: str = option("", "Channels it is to see; those new to a trained start begin at zero weight.")
     healthy_slice_share: float = option(1.0, "Share of slices without tumour to train on; 0 is the paper's filter.")
     allow_other_synthesizer: bool = option(False, "Train on residuals of another synthesizer than the pipeline's.")
     label_fraction: float = option(1.0, "Share of the train subjects whose labels are used; 0.1 lies inside 0.25.")
@@ -85,7 +87,7 @@ def open_pipeline(options: SegmenterOptions) -> ReCoSegPipeline:
     if options.synthesizer_model:
         other = load_or_build(options.synthesizer_model, options.seed)
         pipeline = with_synthesizer_of(pipeline, other, options.synthesizer_model)
-    return pipeline
+    return with_segmenter_inputs(pipeline, options.segmenter_inputs) if options.segmenter_inputs else pipeline
 
 
 def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingData:

@@ -209,7 +209,7 @@ class VolumePipeline(ReCoSegPipeline):
         source: str,
         batch_size: int,
     ) -> torch.Tensor:
-        positions, inputs = self._channels_of(stack, draws, residual)
+        positions, inputs = self._channels_of(stack, draws, residual, source)
         spacing = self.config.slice_spacing
         found = self.segment_volume(thick_slices(inputs, spacing).movedim(0, 1)).movedim(1, 0)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])

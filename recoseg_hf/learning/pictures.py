@@ -44,7 +44,7 @@ def segmentation_picture(
     batch = dataset.batch(items)
     labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
     images = guided_images(pipeline, batch, labels)
-    inputs = segmenter_inputs(pipeline, images).to(pipeline._execution_device)
+    inputs = segmenter_inputs(pipeline, images, labels).to(pipeline._execution_device)
     probability = pipeline.segment_slices(inputs, source).cpu()[:, :1]
     middle = pipeline.config.context_slices
     residual = images["residual"][:, middle] if "residual" in images else torch.zeros_like(probability)

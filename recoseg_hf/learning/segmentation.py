@@ -14,7 +14,7 @@ from recoseg_hf.learning.losses import segmentation_loss
 from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
-from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES
+from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES, hides_t1ce
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.pipeline.residual import named_planes
 
@@ -109,7 +109,7 @@ def segmenter_logits(
         images: from `guided_images`.
         labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
     """
-    inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images), pipeline.config.pixel_unshuffle)
+    inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images, labels), pipeline.config.pixel_unshuffle)
     device = next(net.parameters()).device
     inputs = inputs.to(device, memory_format=torch.channels_last)
     extra = {} if pipeline.segmenter.config.num_class_embeds is None else {"class_labels": labels.to(device)}
@@ -159,13 +159,24 @@ def _calibrated(batch: Mapping[str, torch.Tensor], source: str, clip: float) -> 
     return values.clamp(max=clip) / highest.clamp(1e-6, clip).view(-1, 1, 1, 1, 1)
 
 
-def segmenter_inputs(pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Channels of the segmenter, (B, K * C, S, S), in the order in which the pipeline puts them."""
+def segmenter_inputs(
+    pipeline: ReCoSegPipeline, images: Mapping[str, torch.Tensor], labels: torch.Tensor
+) -> torch.Tensor:
+    """Channels of the segmenter, (B, K * C, S, S), in the order in which the pipeline puts them.
+
+    Args:
+        pipeline: gives the channels.
+        images: from `guided_images`.
+        labels: int64 (B,), positions in `RESIDUAL_SOURCES`; with some, the measured T1ce is hidden.
+    """
     size, context = images["conditions"].shape[:2]
     flat = {name: values.flatten(0, 1) for name, values in images.items()}
     if "brain" in flat:
         flat["brain"] = flat["brain"] > 0.5
     planes = named_planes(**flat)
+    hidden = torch.tensor([hides_t1ce(source, pipeline.channels) for source in RESIDUAL_SOURCES])
+    shown = ~hidden.to(labels.device)[labels].repeat_interleave(context).view(-1, 1, 1, 1)
+    planes["t1ce"] = planes["t1ce"] * shown.to(planes["t1ce"].device)
     stacked = torch.cat([planes[name] for name in pipeline.channels], dim=1)
     return stacked.unflatten(0, (size, context)).flatten(1, 2)
 
@@ -262,7 +273,7 @@ def _subject_counts(
     for first in range(0, len(items), batch_size):
         batch = dataset.batch(items[first : first + batch_size])
         labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
-        inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels))
+        inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels), labels)
         probability = pipeline.segment_slices(inputs.to(pipeline._execution_device), source).cpu()
         found = torch.stack([probability > threshold for threshold in thresholds], dim=2)
         real = (batch["regions"][:, regions] > 0.5).unsqueeze(2)

@@ -67,6 +67,18 @@ def parse_names(names: str, allowed: tuple[str, ...], setting: str) -> tuple[str
     return parsed
 
 
+def hides_t1ce(source: str, channels: tuple[str, ...]) -> bool:
+    """Say whether the segmenter is shown zeros in place of the measured T1ce.
+
+    Where it sees a residual too, the T1ce goes with the measured one: a model that learnt both does without both.
+
+    Args:
+        source: one of `RESIDUAL_SOURCES`.
+        channels: that the segmenter sees.
+    """
+    return source != "measured" and "residual" in channels
+
+
 def resolve_source(requested: str | None, has_t1ce: bool, channels: tuple[str, ...], synthesizes: bool) -> str:
     """Say which residual source a call uses.
 
@@ -87,9 +99,11 @@ def resolve_source(requested: str | None, has_t1ce: bool, channels: tuple[str, .
     needs = {"t1ce", "static_residual"} & set(channels)
     if requested in (None, "measured"):
         needs |= {"residual"} & set(channels)
+    elif hides_t1ce(requested, channels):
+        needs -= {"t1ce"}
     if not has_t1ce and (needs or requested == "measured"):
         raise ValueError(
             f"no T1ce was given and this model needs it for {', '.join(sorted(needs)) or 'the residual'}. Give "
-            "t1ce, or choose residual_source='ensemble' or 'none' where only the residual needs it."
+            "t1ce, or choose residual_source='ensemble' or 'none' where the residual needs it."
         )
     return requested or ("measured" if has_t1ce and compares else "none")

@@ -12,7 +12,7 @@ from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 from .checks import check_counts, check_images, check_measurement, check_nets, check_scheduler, check_settings
-from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, parse_names, resolve_source
+from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, hides_t1ce, parse_names, resolve_source
 from .denoising import reverse_process, slice_generators, slice_noise, within_range
 from .fresh import build_system
 from .masks import seeded_mask, smooth_through_slices
@@ -340,7 +340,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         batch_size: int,
     ) -> torch.Tensor:
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
-        positions, inputs = self._channels_of(stack, draws, residual)
+        positions, inputs = self._channels_of(stack, draws, residual, source)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
         for batch in torch.arange(len(positions)).split(batch_size):
             seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
@@ -352,11 +352,12 @@ class ReCoSegPipeline(DiffusionPipeline):
         return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing)
 
     def _channels_of(
-        self, stack: PreparedStack, draws: torch.Tensor | None, residual: torch.Tensor | None
+        self, stack: PreparedStack, draws: torch.Tensor | None, residual: torch.Tensor | None, source: str
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The slices that hold brain, int64 (M,), and what `segmenter_inputs` names of them, float32 (M, C, S, S)."""
         synthetic = None if draws is None else draws.mean(dim=0)
-        planes = named_planes(stack.conditions, stack.t1, stack.brain, stack.t1ce, synthetic, residual)
+        t1ce = None if hides_t1ce(source, self.channels) else stack.t1ce
+        planes = named_planes(stack.conditions, stack.t1, stack.brain, t1ce, synthetic, residual)
         filled = stack.filled_slices()
         return filled, torch.cat([planes[name] for name in self.channels], dim=1)[filled]
 

@@ -59,8 +59,8 @@ def named_planes(
 ) -> dict[str, torch.Tensor]:
     """The channels that `segmenter_inputs` may name, each (N, 1, H, W); Eq. 8 of the paper concatenates four.
 
-    Images in [0, 1] enter centred, as 2 x - 1; residuals as they are; a residual that is None enters as zeros. What
-    cannot be made from the arguments is absent.
+    Images in [0, 1] enter centred, as 2 x - 1; residuals as they are; a T1ce or a residual that is None enters as
+    zeros. What else cannot be made from the arguments is absent.
 
     Args:
         conditions: (N, 3, H, W), FLAIR, T1 and T2, standardised.
@@ -70,8 +70,7 @@ def named_planes(
     """
     planes = dict(zip(("flair", "t1", "t2"), conditions.split(1, dim=1), strict=True))
     planes["residual"] = torch.zeros_like(conditions[:, :1]) if residual is None else residual
-    if t1ce is not None:
-        planes["t1ce"] = 2 * t1ce - 1
+    planes["t1ce"] = torch.zeros_like(conditions[:, :1]) if t1ce is None else 2 * t1ce - 1
     if t1ce is not None and t1 is not None and brain is not None:
         planes["static_residual"] = residual_map(t1ce, t1, brain)
     if synthetic_t1ce is not None:

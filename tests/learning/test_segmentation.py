@@ -122,7 +122,7 @@ class TestGuidedImages:
         images = {name: batch[name] for name in ("conditions", "t1", "t1ce", "brain")}
         found = guided_images(plain, images, torch.zeros(4, dtype=torch.int64))
         assert set(found) == needed
-        assert segmenter_inputs(plain, found).shape[1] == 3 * len(plain.channels)
+        assert segmenter_inputs(plain, found, torch.zeros(4, dtype=torch.int64)).shape[1] == 3 * len(plain.channels)
 
 
 class TestInputs:
@@ -132,7 +132,7 @@ class TestInputs:
         pipeline = tiny_pipeline(**SETTINGS | {"segmenter_inputs": names, "context_slices": 0})
         single = {name: values[:, 1:2] if values.ndim == 5 else values for name, values in batch.items()}
         images = guided_images(pipeline, single, torch.zeros(4, dtype=torch.int64))
-        found = segmenter_inputs(pipeline, images)
+        found = segmenter_inputs(pipeline, images, torch.zeros(4, dtype=torch.int64))
         assert found.shape == (4, 5, 16, 16)
         assert torch.equal(found[:, 0], single["conditions"][:, 0, 2])
         assert torch.equal(found[:, 1], 2 * single["t1ce"][:, 0, 0] - 1)
@@ -141,8 +141,21 @@ class TestInputs:
         static = (single["t1ce"] - single["t1"]).abs() * single["brain"]
         assert torch.equal(found[:, 4], static[:, 0, 0])
 
+    def test_t1ce_is_hidden_from_a_segmenter_that_is_not_shown_the_measured_residual(self, batch):
+        pipeline = tiny_pipeline(**SETTINGS | {"segmenter_inputs": "flair,t1ce,residual", "context_slices": 1})
+        sources = torch.tensor([0, 1, 2, 0])
+        found = segmenter_inputs(pipeline, guided_images(pipeline, batch, sources), sources).unflatten(1, (3, 3))
+        expected = 2 * batch["t1ce"][:, :, 0] - 1
+        assert torch.equal(found[[0, 3], :, 1], expected[[0, 3]])
+        assert not found[[1, 2], :, 1].any()
+        assert torch.equal(found[:, :, 0], batch["conditions"][:, :, 0])
+        plain = tiny_pipeline(**SETTINGS | {"segmenter_inputs": "flair,t1ce", "synthesizer": None})
+        found = segmenter_inputs(plain, guided_images(plain, batch, sources), sources).unflatten(1, (3, 2))
+        assert torch.equal(found[:, :, 1], expected)
+
     def test_context_slices_come_one_after_the_other(self, pipeline, batch):
-        found = segmenter_inputs(pipeline, guided_images(pipeline, batch, torch.zeros(4, dtype=torch.int64)))
+        measured = torch.zeros(4, dtype=torch.int64)
+        found = segmenter_inputs(pipeline, guided_images(pipeline, batch, measured), measured)
         assert found.shape == (4, 12, 16, 16)
         for slice_ in range(3):
             assert torch.equal(found[:, 4 * slice_ : 4 * slice_ + 3], batch["conditions"][:, slice_])

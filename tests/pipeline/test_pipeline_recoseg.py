@@ -277,7 +277,7 @@ class TestResidualSources:
     def test_without_t1ce_nothing_happens_unless_asked_for(self, pipeline, images):
         message = (
             r"no T1ce was given and this model needs it for residual\. Give t1ce, or choose "
-            r"residual_source='ensemble' or 'none' where only the residual needs it"
+            r"residual_source='ensemble' or 'none' where the residual needs it"
         )
         for source in (None, "measured"):
             with pytest.raises(ValueError, match=message):
@@ -325,6 +325,21 @@ class TestResidualSources:
             assert not torch.allclose(by_source[0], by_source[1])
             assert not torch.allclose(by_source[1], by_source[2])
             assert torch.equal(untold.segment_slices(inputs, "measured"), untold.segment_slices(inputs, "none"))
+
+    @pytest.mark.parametrize("source", ["none", "ensemble"])
+    def test_a_segmenter_of_both_is_shown_t1ce_with_the_measured_residual_alone(self, images, source):
+        pipeline = tiny_pipeline(segmenter_inputs="flair,t1,t2,t1ce,residual")
+        with pytest.raises(ValueError, match="needs it for residual, t1ce"):
+            pipeline(**without(images, "t1ce"))
+        waived = pipeline(**without(images, "t1ce"), residual_source=source, generator=seeded())
+        given = pipeline(**images, residual_source=source, generator=seeded())
+        assert waived.residual_source == source
+        assert np.array_equal(given.probability, waived.probability)
+        _, shown = pipeline._channels_of(stack_of(pipeline, images), None, None, "measured")
+        _, hidden = pipeline._channels_of(stack_of(pipeline, images), None, None, source)
+        assert shown[:, 3].any()
+        assert not hidden[:, 3].any()
+        assert torch.equal(shown[:, :3], hidden[:, :3])
 
     @pytest.mark.parametrize("inputs", ["flair,t1,t2,t1ce", "flair,static_residual"])
     def test_t1ce_itself_cannot_be_waived(self, inputs, images):

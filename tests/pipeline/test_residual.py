@@ -74,8 +74,9 @@ class TestNamedPlanes:
     def test_the_static_residual_is_the_subtraction_map(self, planes):
         assert torch.equal(named_planes(**planes)["static_residual"], (planes["t1"] - planes["t1ce"]).abs())
 
-    def test_what_cannot_be_made_is_absent_and_no_residual_is_zero(self, planes):
+    def test_what_cannot_be_made_is_absent_and_no_residual_or_t1ce_is_zero(self, planes):
         found = named_planes(planes["conditions"], planes["t1"], planes["brain"])
-        assert sorted(found) == ["flair", "residual", "t1", "t2"]
+        assert sorted(found) == ["flair", "residual", "t1", "t1ce", "t2"]
+        assert not found["t1ce"].any()
         assert found["residual"].shape == SHAPE
         assert found["residual"].abs().max() == 0
