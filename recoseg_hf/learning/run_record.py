@@ -24,7 +24,7 @@ _FREE = (
 )  # fmt: skip
 
 # Options that the records of earlier versions lack, with what their runs did.
-_LATER = {"synthesis_domain": "all"}
+_LATER = {"synthesis_domain": "all", "segmenter_inputs": ""}
 
 
 def made_with(options: TrainingOptions, data: str, processes: int, start: str = "") -> dict[str, Any]:
