@@ -72,9 +72,7 @@ class TestMeasurement:
         done, calls, pipeline = [], [], model()
         plan = plan_sweeps(pipeline, steps=(1, 3))
         pipeline.synthesizer.register_forward_pre_hook(lambda *_: calls.append(1))
-        result = measure_sweeps(
-            pipeline, (case(k) for k in (1, 2)), plan_sweeps(pipeline, steps=(1, 3)), 0, done.append
-        )
+        result = measure_sweeps(pipeline, (case(k) for k in (1, 2)), plan, 0, done.append)
         return result, done, len(calls)
 
     def test_points_are_those_of_predictions_made_one_by_one(self, measured):
