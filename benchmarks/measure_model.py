@@ -7,7 +7,8 @@
     python benchmarks/measure_model.py steps --data BRATS --output $R/steps.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
-hold numbers alone: no subject's name leaves the script.
+hold numbers alone: no subject's name leaves the script. These are the numbers of the default's card;
+`training/ablate_inference.py` varies each setting alone, with paired differences.
 """
 
 import argparse
@@ -25,6 +26,8 @@ import torch
 
 from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
 from recoseg_hf.evaluation.intervals import paired_difference_interval
+from recoseg_hf.evaluation.remembered import remember
+from recoseg_hf.evaluation.site_measurement import region_mask
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
@@ -36,7 +39,6 @@ from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
 THRESHOLDS, SEEDS, SMOOTHING = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.0, 0.9, 0.95), (0.0, 1.0)
-REGION_THRESHOLD = 0.5  # of TC and ET, which have none of their own in the model
 STEPS = (1, 2, 4, 10)
 SPREAD_SAMPLES, SPREAD_SUBJECTS = 2, 2
 
@@ -96,7 +98,7 @@ def measure(pipeline: ReCoSegPipeline, case: Case, **options) -> Measured:
     seconds = time.perf_counter() - start
     record = compare_case(prediction.mask, case.seg)
     if prediction.t1ce is not None:
-        record["synthesis"] = compare_synthesis(case.t1ce, prediction.t1ce)
+        record["synthesis"] = compare_synthesis(case.t1ce, prediction.t1ce, labels=case.seg)
     return Measured(prediction, record, seconds)
 
 
@@ -120,8 +122,7 @@ def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measure
     for region in pipeline.region_names[1:]:
         records = []
         for case, result in zip(cases, results, strict=True):
-            mask = result.prediction.region_probabilities[region].data > REGION_THRESHOLD
-            records.append(compare_case(Volume(mask.astype(np.uint8), case.flair.affine), case.seg, region))
+            records.append(compare_case(region_mask(result.prediction, region), case.seg, region))
         total = aggregate(records)
         found[region] = {"volume": total["volume"], "outcomes": total["outcomes"], "n": total["n"]}
     return {"regions": found}
@@ -130,15 +131,15 @@ def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measure
 def thresholds(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
     """Whole-tumour Dice against tau, the seeds' threshold and smoothing through slices."""
     scores: dict[str, list[float]] = defaultdict(list)
-    kept = pipeline.config.slice_smoothing
-    for smoothing in SMOOTHING:
-        pipeline.register_to_config(slice_smoothing=smoothing)
-        for case in cases:
-            probability = predict_case(pipeline, case).probability.data
+    model = remember(pipeline)
+    for case in cases:
+        model.forget()
+        for smoothing in SMOOTHING:
+            with model.set_to(slice_smoothing=smoothing):
+                probability = predict_case(model, case).probability.data
             for threshold, seed in product(THRESHOLDS, SEEDS):
                 mask = Volume(seeded_mask(probability, threshold, seed), case.flair.affine)
                 scores[f"{threshold} {seed} {smoothing}"].append(compare_case(mask, case.seg)["dice"])
-    pipeline.register_to_config(slice_smoothing=kept)
     mean = {setting: statistics.mean(values) for setting, values in scores.items()}
     return {"n": len(cases), "setting": "mask_threshold seed_threshold slice_smoothing", "mean_dice": mean}
 
