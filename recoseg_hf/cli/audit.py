@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def audit(
     results: Annotated[
         list[Path] | None,
-        typer.Argument(help="JSON files: what `evaluate` wrote, a table of published numbers, a split, a manifest."),
+        typer.Argument(
+            help="JSON files: what `evaluate` or reproduce_paper.py wrote, published numbers, a split, a manifest."
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Model folder: no subject that it was trained on may be among the results.")
@@ -33,8 +35,9 @@ def audit(
     """Look for what cannot be true in results.
 
     Errors: a Dice and an IoU that no set of cases has; subjects in two parts of a split, or evaluated though the model
-    was trained on them; one scan under two names. Warnings: slices chosen by the reference; scores without n. Exits
-    with 3 where there are errors.
+    was trained on them; one scan under two names; intervals, numbers of subjects and differences that do not agree
+    with the scores beside them. Warnings: slices chosen by the reference; scores without n. Exits with 3 where there
+    are errors.
     """
     if not results and not paper_table:
         raise typer.BadParameter("give JSON files, or --paper-table")

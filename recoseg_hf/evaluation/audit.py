@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.audit_table import statistic_findings, table_findings
 from recoseg_hf.evaluation.score_pairs import Score, ScorePair, as_decimal
 from recoseg_hf.evaluation.shared_subjects import shared_subjects
 
@@ -24,7 +25,8 @@ class Finding:
 
     Attributes:
         level: "error" for what cannot be true or invalidates a number, "warning" for what a reader must know.
-        check: "impossible_pair", "shared_subjects", "oracle_slices", "missing_n" or "different_n".
+        check: "impossible_pair", "shared_subjects", "oracle_slices", "missing_n", "different_n"; of `audit_table`
+            "bad_interval", "wrong_n", "unmarked_oracle", "wrong_difference".
         where: the place in the file.
         message: one or two sentences.
     """
@@ -87,6 +89,8 @@ def audit_results(content: Any, seen: Sequence[str] = ()) -> Audit:
       file under two subjects' names.
     - Scores of slices that were chosen by the reference (`oracle_slices`).
     - Scores without the number of cases they stand on, or a Dice and an IoU of different numbers of cases.
+    - Intervals that do not hold their mean, and n that is not that of the subjects counted; in the table that
+      `training/reproduce_paper.py` writes also differences that are not those of its rows, and rows of different n.
 
     Args:
         content: JSON values in any arrangement: wherever `dice` and `iou` stand side by side, as numbers, as text with
@@ -102,10 +106,13 @@ def audit_results(content: Any, seen: Sequence[str] = ()) -> Audit:
     findings = [
         *(_impossible(pair) for _, pair in judged if not pair.possible),
         *(Finding("error", "shared_subjects", *found) for found in shared_subjects(content, seen)),
+        *(Finding(*found) for place in places for found in statistic_findings(place.path, place.values)),
+        *(Finding(*found) for found in table_findings(content)),
         *_oracle_slices(places),
         *_different_n(places),
         *_missing_n(places),
     ]
+    findings.sort(key=lambda finding: finding.level != "error")
     shown = tuple(pair for place, pair in judged if not (pair.possible and place.of_subject))
     return Audit(shown, tuple(findings))
 

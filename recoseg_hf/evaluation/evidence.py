@@ -117,18 +117,37 @@ class Reaches:
 
 
 @dataclass(frozen=True)
-class Elsewhere:
-    """What no row of the table tells.
+class OwnSetting:
+    """A model does better at its own setting than at others, as `training/ablate_inference.py` measured it.
 
     Attributes:
-        why: in a few words.
+        row: whose model.
+        sweep: of `setting_sweeps.SWEEPS`.
+        own: the value that has to be the model's own.
+        others: values beside it.
+        score: of the sweep, such as "dice_wt".
     """
 
-    why: str
+    row: str
+    sweep: str
+    own: str
+    others: tuple[str, ...]
+    score: str = "dice_wt"
     protocols: tuple[str, ...] = PROTOCOLS[:1]
 
 
-Test = Better | Marks | Reaches | Elsewhere
+@dataclass(frozen=True)
+class NotMuchWorse(OwnSetting):
+    """At other settings than its own a model loses at most a margin.
+
+    Attributes:
+        margin: of the score.
+    """
+
+    margin: float = 0.02
+
+
+Test = Better | Marks | Reaches | OwnSetting
 
 
 @dataclass
@@ -142,8 +161,8 @@ class Evidence:
         """What one data set says of a test under a protocol, for each of its scores."""
         if isinstance(test, Better):
             return self._better(test, data, protocol)
-        if isinstance(test, Elsewhere):
-            return [Measurement("", why=test.why)]
+        if isinstance(test, OwnSetting):
+            return self._setting(test, data)
         return [self._marks(test, data) if isinstance(test, Marks) else self._reaches(test, data)]
 
     def _better(self, test: Better, data: str, protocol: str) -> list[Measurement]:
@@ -199,6 +218,19 @@ class Evidence:
         scores = [record[test.score] - test.level for record in found["subjects"] if record[test.score] is not None]
         return Measurement.of_values(f"{name} above {test.level:.2f}", scores, found["bootstrap"])
 
+    def _setting(self, test: OwnSetting, data: str) -> list[Measurement]:
+        sweeps = self.folder.sweeps(data, test.row)
+        if sweeps is None:
+            return [Measurement("Dice", why=f"no sweep of settings: {_title(test.row)}")]
+        own = sweeps["default"]["settings"].get(test.sweep)
+        if not _same(own, test.own):
+            return [Measurement("Dice", why=f"the model's own setting is {own}")]
+        points = sweeps["sweeps"].get(test.sweep, {})
+        found = {other: points.get(other, {}).get("difference", {}).get(test.score) for other in test.others}
+        if absent := [other for other, difference in found.items() if not difference]:
+            return [Measurement("Dice", why=f"not tried: {' and '.join(absent)}")]
+        return [_at_setting(test, other, difference) for other, difference in found.items()]
+
     def _row(self, row: str, data: str) -> Mapping | str:
         if row not in self.folder.results.get(data, {}):
             return f"not in this run: {_title(row)}"
@@ -219,6 +251,22 @@ def _other(cues: Mapping, test: Marks) -> float | None:
     if test.other == "guessing":
         return cues.get("residual", {}).get(test.region, {}).get("prevalence")
     return _precision(cues, test.other, test.region)
+
+
+def _at_setting(test: OwnSetting, other: str, found: Mapping[str, Any]) -> Measurement:
+    """Turn "other - own" into own - other, or into what is left of a margin."""
+    tolerant = isinstance(test, NotMuchWorse)
+    name = f"Dice at {other} + {test.margin:g}" if tolerant else f"Dice against {other}"
+    if found["value"] is None:
+        return Measurement(name, why="no subject has the score in both")
+    sign, shift = (1, test.margin) if tolerant else (-1, 0.0)
+    interval = tuple(sorted(sign * end + shift for end in found["interval"])) if found["interval"] else None
+    higher, lower = (found["better"], found["worse"])[::sign]
+    return Measurement(name, sign * found["value"] + shift, interval, found["n"], higher, lower)
+
+
+def _same(value: Any, text: str) -> bool:
+    return text == (f"{value:g}" if isinstance(value, int | float) else str(value))
 
 
 def _title(row: str) -> str:

@@ -63,6 +63,11 @@ class PaperFolder:
         files = sorted(self._files(data, "stages", "*.json"), key=lambda file: file.stat().st_mtime)
         return {file.stem: _read_json(file) for file in files}
 
+    def sweeps(self, data: str, row: str) -> Mapping[str, Any] | None:
+        """What `training/ablate_inference.py` wrote of a row's model to `sweeps/ROW.json`; None without it."""
+        files = {file.stem: file for file in self._files(data, "sweeps", "*.json")}
+        return _read_json(files[row]) if row in files else None
+
     def figures(self, data: str) -> list[Path]:
         """The pictures of a data set, by name."""
         return sorted(self._files(data, "figures", "*.png"))

@@ -100,3 +100,18 @@ def record(subject: str, k: int, error: float, residual: bool) -> dict:
         "synthesis": synthesis,
         "paper": {"subject": subject} | compare_case_as_paper(mask, truth),
     }
+
+
+def sweeps(own: float = 0.3, gain: float = 0.01) -> dict:
+    """What `training/ablate_inference.py` writes of a model that is better at its own threshold by a gain."""
+    point = {"value": -gain, "interval": [-gain - 0.005, -gain + 0.005], "n": 4, "better": 0, "worse": 4}
+    mean = {"value": 0.9, "interval": [0.8, 0.95], "n": 4, "n_undefined": 0}
+    tried = {"scores": {"dice_wt": mean, "precision": mean, "recall": mean}, "difference": {"dice_wt": point}}
+    return {
+        "n": 4,
+        "default": {"settings": {"mask_threshold": own, "residual_source": "measured"}, "scores": {"dice_wt": mean}},
+        "sweeps": {
+            "mask_threshold": {"0.3": tried, "0.4": tried, "0.5": tried},
+            "residual_source": {"none": tried, "measured": tried},
+        },
+    }

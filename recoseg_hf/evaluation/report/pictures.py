@@ -8,9 +8,21 @@ from pathlib import Path
 
 from recoseg_hf.errors import InputError
 
+_CAPTIONS = {
+    "synthesis": "Input, measured T1ce, synthetic T1ce and residual (the paper's Figure 2)",
+    "masks": "Slice, reference, prediction and overlay (the paper's Figures 3 and 4)",
+    "thresholds": "Predictions at thresholds 0.3, 0.4 and 0.5 (the paper's Figure 5)",
+    "cues": "Precision and recall of the residual as a cue, beside cues that need no model",
+    "calibration": "Calibration: how often a voxel of a given probability is tumour",
+    "dice_by_threshold": "Whole-tumour Dice at every threshold of the probability",
+    "steps": "Whole-tumour Dice against denoising steps and seconds",
+}
+
 
 def caption(file: Path) -> str:
-    """A file's name as a caption: `calibration_curve.png` is "Calibration curve"."""
+    """What a figure shows, by its file's name; of one that is not known the name itself, in words."""
+    if file.stem in _CAPTIONS:
+        return _CAPTIONS[file.stem]
     words = file.stem.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
 

@@ -161,6 +161,24 @@ def cue_table(results: Mapping[str, Mapping]) -> dict[str, Any] | None:
     return {"heads": [region.upper() for region in _REGIONS], "rows": rows}
 
 
+def sweep_table(sweeps: Mapping[str, Any]) -> dict[str, Any]:
+    """Dice of one model with each setting varied alone, of what `training/ablate_inference.py` wrote."""
+    groups, n = [], sweeps["n"]
+    for name, points in sweeps["sweeps"].items():
+        own = sweeps["default"]["settings"].get(name)
+        rows = [
+            {
+                "title": f"{value} (its own)" if value == _as_text(own) else value,
+                "baseline": value == _as_text(own),
+                "cells": _sweep_cells(point, n),
+            }
+            for value, point in points.items()
+        ]
+        groups.append({"heading": name.replace("_", " "), "rows": rows})
+    heads = [("Dice", "higher"), ("Dice difference", "higher"), ("Precision", ""), ("Recall", "")]
+    return {"heads": [{"head": head, "unit": "", "better": better} for head, better in heads], "groups": groups}
+
+
 def dice_chart(results: Mapping[str, Mapping]) -> dict[str, Any]:
     """Dice per volume of each row on one axis: places in percent of its width, and the same in words."""
     found = {name: results[name]["volume"]["dice"] for name in in_order(results)}
@@ -188,6 +206,16 @@ def dice_chart(results: Mapping[str, Mapping]) -> dict[str, Any]:
         "ticks": [{"at": place(tick), "label": f"{tick:.1f}"} for tick in ticks],
         "baseline": place(baseline["value"]) if baseline else None,
     }
+
+
+def _sweep_cells(point: Mapping[str, Any], n: int) -> list[dict[str, str]]:
+    scores, differences = point["scores"], point["difference"]
+    difference = cell(differences.get("dice_wt"), n, sign=True)
+    return [cell(scores.get("dice_wt"), n), difference, *(cell(scores.get(one), n) for one in ("precision", "recall"))]
+
+
+def _as_text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _group(name: str) -> str:

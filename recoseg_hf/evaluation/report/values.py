@@ -11,7 +11,6 @@ from recoseg_hf.evaluation.claims import OURS, PAPER, Verdict, judge_folder
 from recoseg_hf.evaluation.paper_folder import RESULTS, PaperFolder
 from recoseg_hf.evaluation.paper_rows import BASELINE
 from recoseg_hf.evaluation.report import tables, words
-from recoseg_hf.evaluation.report.pictures import caption
 from recoseg_hf.learning.subjects import subject_hash
 
 _STAGES = {
@@ -61,10 +60,15 @@ def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> di
             "synthesis": tables.score_table(results, tables.SYNTHESIS),
         },
         "cues": tables.cue_table(results),
-        "summary": words.summary(verdicts),
+        "sweeps": [
+            {"row": tables.title(name)} | tables.sweep_table(sweeps)
+            for name in tables.in_order(results)
+            if (sweeps := folder.sweeps(data, name))
+        ],
+        "summary": [*words.headlines(results, differences), *words.summary(verdicts)],
         "claims": {"paper": words.told_claims(verdicts, PAPER), "ours": words.told_claims(verdicts, OURS)},
         "seen": _trained_on(folder, data),
-        "figures": [caption(file) for file in folder.figures(data)],
+        "figures": [file.stem for file in folder.figures(data)],
     }
 
 
@@ -98,7 +102,8 @@ def _trained_on(folder: PaperFolder, data: str) -> list[str]:
             continue
         both = {subject_hash(record["subject"]) for record in row["subjects"]} & set(seen)
         if both:
-            found.append(f"{tables.title(name)} was judged on {len(both)} subjects that it was trained on.")
+            subjects = "1 subject" if len(both) == 1 else f"{len(both)} subjects"
+            found.append(f"{tables.title(name)} was judged on {subjects} that it was trained on.")
     return found
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from recoseg_hf.evaluation.audit import Audit
 from recoseg_hf.evaluation.claims import OURS, PAPER, Claim, Verdict, verdict_counts
 from recoseg_hf.evaluation.evidence import NOT_MEASURED, Measurement
-from recoseg_hf.evaluation.report.tables import shown
+from recoseg_hf.evaluation.paper_rows import BASELINE
+from recoseg_hf.evaluation.report.tables import cell, shown, title
 
 _MARKS = {"held": "✓", "did not hold": "✗", "undecided": "○", "not measured": "–"}
 _UNITS = {"PSNR": (2, " dB")}
@@ -57,6 +58,25 @@ def summary(verdicts: Sequence[Verdict]) -> list[str]:
         found = [verdict for verdict in verdicts if verdict.claim.by == by and verdict.protocol == "volume"]
         counts = ", ".join(f"{count} {outcome}" for outcome, count in verdict_counts(found).items())
         sentences.append(f"Of {whose} {len(found)} claims, judged on whole volumes: {counts}.")
+    return sentences
+
+
+def headlines(results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> list[str]:
+    """The row with the highest Dice, and how that and ReCoSeg small stand to the baseline."""
+    scored = {
+        name: row["volume"]["dice"] for name, row in results.items() if row["volume"]["dice"]["value"] is not None
+    }
+    if not scored:
+        return []
+    best = max(scored, key=lambda name: scored[name]["value"])
+    found = cell(scored[best], scored[best]["n"])
+    interval = f" ({found['interval']})" if found["interval"] else ""
+    sentences = [f"Highest whole-tumour Dice per volume: {title(best)}, {found['value']}{interval}."]
+    for name in dict.fromkeys((best, "recoseg_small")):
+        dice = differences.get(name, {}).get("volume", {}).get("volume", {}).get("dice")
+        if dice:
+            told = said(Measurement.of_difference("Dice", dice))
+            sentences.append(f"{title(name)} minus {title(BASELINE)}, paired: {told}.")
     return sentences
 
 
