@@ -61,6 +61,7 @@ def test_a_net_that_knows_the_image_gives_it_by_either_sampler(brats_like):
     assert found["difference"]["psnr"]["value"] == pytest.approx(0, abs=1e-2)
 
 
+@torch.no_grad()
 def test_scores_are_those_of_the_draws(brats_like):
     pipeline, subjects = model(), cases(brats_like)
     found = compare(pipeline, subjects, slices=2, steps=4, seed=3)

@@ -1,0 +1,33 @@
+"""The numbers of a model's card, on tiny nets."""
+
+import pytest
+
+from benchmarks.measure_model import accuracy, thresholds
+from recoseg_hf.evaluation.comparison import compare_case
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.inference import predict_case
+from tests.tiny import tiny_pipeline
+
+
+@pytest.fixture(scope="module")
+def case(brats_like):
+    return Case.from_folder(brats_like / "sub-03")
+
+
+def test_each_setting_has_the_dice_of_a_model_that_has_it_and_nothing_is_left_changed(case):
+    pipeline = tiny_pipeline(field_of_view=16)
+    found = thresholds(pipeline, [case])
+    assert pipeline.config.slice_smoothing == 0
+    for threshold, seed, smoothing in ((0.3, 0.0, 1.0), (0.5, 0.9, 0.0)):
+        settings = {"mask_threshold": threshold, "seed_threshold": seed, "slice_smoothing": smoothing}
+        mask = predict_case(tiny_pipeline(field_of_view=16, **settings), case).mask
+        dice = compare_case(mask, case.seg)["dice"]
+        assert found["mean_dice"][f"{threshold} {seed} {smoothing}"] == pytest.approx(dice)
+
+
+def test_the_synthesis_is_judged_in_the_tumour_too(case):
+    found = accuracy(tiny_pipeline(field_of_view=16, regions="wt,et"), [case])
+    tumour = found["default"]["synthesis"]["tumour"]
+    assert list(tumour) == ["wt", "tc", "et"]
+    assert tumour["et"]["psnr"]["n"] == 1
+    assert list(found["regions"]) == ["et"]
