@@ -68,7 +68,7 @@ def draw_reliability(rows: Mapping[str, Reliability]) -> Figure:
         f"All voxels of the brain of n = {n} subject{'s'[: n != 1]}, in {len(next(iter(rows.values())).said)} bins of "
         "equal width. Bars: 95 % interval, bootstrap over subjects. ECE: mean distance from the diagonal weighted by "
         "voxels, near 0 for all since most voxels are far from any tumour; ACE: the same with equal weights for bins. "
-        "Below the diagonal the model is too sure."
+        "Below the diagonal the model is too sure, above it not sure enough."
     )
     figure, (left, right) = chart(2, caption)
     for place, ((title, found), style) in enumerate(zip(rows.items(), STYLES, strict=False)):
@@ -107,8 +107,7 @@ def draw_threshold_curve(
     grown = [title for title in rows if seeds.get(title)]
     caption = (
         f"Mean over n = {first['n']} subject{'s'[: first['n'] != 1]}, whole volumes; band: 95 % interval, bootstrap "
-        "over subjects. Ring: each model's own threshold. Dotted: the paper's 0.3, 0.4 and 0.5. The threshold was "
-        "not chosen here."
+        "over subjects. Ring: each model's own threshold. Dashed: the paper's 0.3, 0.4 and 0.5."
     )
     if grown:
         caption += f" {', '.join(grown)}: only what hangs together with a confident voxel counts, at every threshold."
@@ -116,7 +115,7 @@ def draw_threshold_curve(
     for (title, scores), style in zip(rows.items(), STYLES, strict=False):
         _draw_dice(axis, scores, title, style, own.get(title))
     for threshold in _PAPER_THRESHOLDS:
-        axis.axvline(threshold, color="0.35", linewidth=1, linestyle=":", zorder=0)
+        axis.axvline(threshold, color="0.35", linewidth=1, linestyle=(0, (4, 3)), zorder=0.6)
     axis.set_xlabel("threshold tau on the probability", fontsize=11)
     axis.set_ylabel("whole-tumour Dice", fontsize=11)
     axis.set(xlim=(0, 1), xticks=np.linspace(0, 1, 11))

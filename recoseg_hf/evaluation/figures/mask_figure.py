@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from recoseg_hf.evaluation.figures.examples import Example, chosen_how, score
 from recoseg_hf.evaluation.figures.sheet import RESEARCH_ONLY, Panel, draw_sheet
 from recoseg_hf.evaluation.figures.slices import AGREED, INVENTED, MISSED, tinted
-from recoseg_hf.imaging.volume import to_canonical
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LEGEND = {"prediction and reference": AGREED, "reference alone (missed)": MISSED, "prediction alone": INVENTED}
+_IN_ONE_LINE = 2  # systems; of more, the overlays stand under the predictions
 
 
 def draw_masks(examples: Sequence[Example], system: str, titles: Mapping[str, str], n: int) -> Figure:
-    """Draw two lines for each subject: slice and predictions, under them the reference and the overlays.
+    """Draw slice, reference, and each system's prediction and overlay, a line or two for each subject.
 
     Args:
         examples: the subjects.
@@ -27,20 +27,37 @@ def draw_masks(examples: Sequence[Example], system: str, titles: Mapping[str, st
         n: subjects that they were chosen from.
     """
     lines, sides = [], []
+    names = [textwrap.fill(title, 26) for title in titles.values()]
+    if len(titles) <= _IN_ONE_LINE:
+        heads = ["slice (FLAIR)", "reference", *(f"{name}\n{part}" for name in names for part in _PARTS)]
+    else:
+        heads = ["slice (FLAIR);\nreference", *names]
     for example in examples:
-        view = example.view
-        flair, reference = view.scan(example.case.flair), view.plane(example.case.seg) > 0
-        masks = {row: view.cut(to_canonical(example.rows[row].read("mask", example.case)).data) > 0 for row in titles}
-        first = Panel(flair, f"FLAIR, z {view.height_mm:+.0f} mm", view, scale_mm=50)
-        predictions = [
-            Panel(view.mask(mask), f"prediction, Dice {score(example.dice[row])}", view) for row, mask in masks.items()
-        ]
-        overlays = [Panel(tinted(flair, mask, reference), "overlay", view) for mask in masks.values()]
-        lines += [[first, *predictions], [Panel(view.mask(reference), "reference", view), *overlays]]
-        sides += [example.label, ""]
+        given, predicted = _panels(example, list(titles))
+        if len(titles) <= _IN_ONE_LINE:
+            lines.append([*given, *(panel for pair in predicted for panel in pair)])
+            sides.append(example.label)
+        else:
+            lines += [[panel, *(pair[place] for pair in predicted)] for place, panel in enumerate(given)]
+            sides += [example.label, ""]
     caption = (
         f"Whole-tumour masks. Dice is of the whole volume, not of the slice. {chosen_how(titles[system], n)} "
         f"{RESEARCH_ONLY}"
     )
-    heads = ["slice and reference", *(textwrap.fill(title, 26) for title in titles.values())]
     return draw_sheet(lines, heads, sides, caption, _LEGEND)
+
+
+_PARTS = ("prediction", "overlay")
+
+
+def _panels(example: Example, rows: Sequence[str]) -> tuple[list[Panel], list[tuple[Panel, Panel]]]:
+    """Slice and reference, and each row's prediction and overlay."""
+    case, view = example.case, example.view
+    flair, reference = view.scan(case.flair), view.plane(case.seg) > 0
+    given = [Panel(flair, f"z {view.height_mm:+.0f} mm", view, 50), Panel(view.mask(reference), "", view)]
+    predicted = []
+    for row in rows:
+        mask = view.plane(example.rows[row].read("mask", case)) > 0
+        overlay = Panel(tinted(flair, mask, reference), "", view)
+        predicted.append((Panel(view.mask(mask), f"Dice {score(example.dice[row])}", view), overlay))
+    return given, predicted

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RESEARCH_ONLY = "Research use only. Radiological view: R is the patient's right."
 _GAP, _SIDE, _RIGHT = 0.05, 0.42, 0.1  # inches
-_TOP, _LEGEND = 0.52, 0.3
+_HEADING, _LEGEND = 0.19, 0.3
 _LIGHT = "#F2F2F2"
 
 
@@ -30,14 +30,12 @@ class Panel:
         note: in its lower left corner.
         view: for the marks of sides and the scale bar; None for none.
         scale_mm: length of the scale bar; 0 for none.
-        head: over it, in place of the column's title.
     """
 
     image: Image.Image | None
     note: str = ""
     view: View | None = None
     scale_mm: int = 0
-    head: str = ""
 
 
 def draw_sheet(
@@ -47,7 +45,7 @@ def draw_sheet(
     caption: str,
     legend: Mapping[str, Colour] | None = None,
     heat_limit: float | None = None,
-    column_inches: float = 1.85,
+    column_inches: float = 2.0,
 ) -> Figure:
     """Lay panels out.
 
@@ -65,47 +63,58 @@ def draw_sheet(
     bar = 0.55 if heat_limit is not None else 0
     width = _SIDE + len(titles) * (column_inches + _GAP) + bar + _RIGHT
     foot = caption_inches(caption, width) + (_LEGEND if legend else 0.08)
-    height = _TOP + sum(heights) + _GAP * len(lines) + foot
+    head = 0.12 + _HEADING * max(title.count("\n") + 1 for title in titles)
+    height = head + sum(heights) + _GAP * len(lines) + foot
     figure = new_figure(width, height)
-    top = height - _TOP
+    top = height - head
     for line, high, side in zip(lines, heights, sides, strict=True):
         figure.text(0.2 / width, (top - high / 2) / height, side, fontsize=9, rotation=90, va="center", ha="center")
         for place, panel in enumerate(line):
             left = _SIDE + place * (column_inches + _GAP)
             _draw_panel(figure, panel, (left / width, (top - high) / height, column_inches / width, high / height))
         top -= high + _GAP
-    _draw_titles(figure, titles, column_inches)
+    _draw_titles(figure, titles, column_inches, height - head)
     if heat_limit is not None:
         left = _SIDE + len(titles) * (column_inches + _GAP)
-        _draw_bar(figure, heat_limit, (left / width, (height - _TOP - heights[0]) / height, 0.12 / width), heights[0])
+        _draw_bar(figure, heat_limit, (left / width, (height - head - heights[0]) / height, 0.12 / width), heights[0])
     if legend:
         _draw_legend(figure, legend, (foot - _LEGEND) / height)
     put_caption(figure, caption)
     return figure
 
 
-def _draw_titles(figure: Figure, titles: Sequence[str], column_inches: float) -> None:
+def _draw_titles(figure: Figure, titles: Sequence[str], column_inches: float, bottom: float) -> None:
     width, height = figure.get_size_inches()
     for place, title in enumerate(titles):
         middle = (_SIDE + place * (column_inches + _GAP) + column_inches / 2) / width
-        figure.text(middle, (height - _TOP + 0.06) / height, title, fontsize=9.5, va="bottom", ha="center")
+        figure.text(middle, (bottom + 0.06) / height, title, fontsize=9.5, va="bottom", ha="center")
 
 
 def _draw_panel(figure: Figure, panel: Panel, place: tuple[float, float, float, float]) -> None:
     if panel.image is None:
         return
+    from matplotlib.patheffects import withStroke
+
     axes = figure.add_axes(place)
     axes.imshow(panel.image, interpolation="antialiased", aspect="equal")
     axes.set_axis_off()
     width, height = panel.image.size
-    text = {"color": _LIGHT, "fontsize": 7.5}
+    edge = [withStroke(linewidth=1.6, foreground="black")]  # legible on grey
+    text = {"color": _LIGHT, "fontsize": 7.5, "path_effects": edge, "linespacing": 1.15}
     if panel.view is not None:
         axes.text(0.02 * width, 0.02 * width, "R", va="top", ha="left", **text)
         axes.text(0.98 * width, 0.02 * width, "L", va="top", ha="right", **text)
     axes.text(0.02 * width, height - 0.02 * width, panel.note, va="bottom", ha="left", **text)
     if panel.view is not None and panel.scale_mm:
         length, right, bottom = panel.scale_mm * panel.view.pixels, 0.97 * width, height - 0.03 * width
-        axes.plot([right - length, right], [bottom, bottom], color=_LIGHT, linewidth=1.5, solid_capstyle="butt")
+        axes.plot(
+            [right - length, right],
+            [bottom, bottom],
+            color=_LIGHT,
+            linewidth=1.5,
+            solid_capstyle="butt",
+            path_effects=edge,
+        )
         axes.text(right, bottom - 0.02 * width, f"{panel.scale_mm} mm", va="bottom", ha="right", **text)
         axes.set_xlim(-0.5, width - 0.5)
         axes.set_ylim(height - 0.5, -0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,9 +21,11 @@ INVENTED: Colour = (213, 94, 0)
 AGREED: Colour = (86, 180, 233)
 """Of masks: Okabe and Ito's, bright enough on grey."""
 
+WINDOW = (0.5, 99.5)
+"""In-brain percentiles between which grey levels run, as in the overview of a prediction."""
+
 _BORDER_MM = 5
-_WINDOW = (0.5, 99.5)  # in-brain percentiles, as the overview of a prediction has them
-_TINT = 0.5
+_TINT, _ERROR_TINT = 0.32, 0.62  # errors are thin: they need more colour to be seen
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,23 @@ class View:
         affine = to_canonical(case.flair).affine
         return cls(brain, position, window, float(affine[2, 3] + position * affine[2, 2]))
 
-    def zoomed(self, region: np.ndarray, margin_mm: int = 12, at_least_mm: int = 48) -> View:
-        """The square around what a mask (X, Y, Z) has in this slice, with a margin."""
+    def zoomed(self, region: np.ndarray, margin_mm: int = 10, at_least_mm: int = 40) -> View:
+        """What lies around a mask (X, Y, Z) in this slice, with a margin, in a panel of the same size."""
         plane = region[:, :, self.position]
         if not plane.any():
             return self
         spans = [np.flatnonzero(plane.any(axis=axis))[[0, -1]] for axis in (1, 0)]
-        side = max(at_least_mm, *(int(high - low + 1 + 2 * margin_mm) for low, high in spans))
-        side = min(side, *plane.shape)
+        wide, high = self.window[1] - self.window[0], self.window[3] - self.window[2]
+        needed = [int(last - first) + 1 + 2 * margin_mm for first, last in spans]
+        # No wider than the view itself: where the tumour fills it, nothing is left to zoom.
+        width = min(max(at_least_mm, needed[0], math.ceil(needed[1] * wide / high)), wide, plane.shape[0])
+        sides = (width, min(round(width * high / wide), plane.shape[1]))
         firsts = [
-            min(max(int(low + high + 1 - side) // 2, 0), length - side)
-            for (low, high), length in zip(spans, plane.shape, strict=True)
+            min(max(int(first + last + 1 - side) // 2, 0), length - side)
+            for (first, last), side, length in zip(spans, sides, plane.shape, strict=True)
         ]
-        window = (firsts[0], firsts[0] + side, firsts[1], firsts[1] + side)
-        width = (self.window[1] - self.window[0]) * self.pixels
-        return View(self.brain, self.position, window, self.height_mm, width / side)
+        window = (firsts[0], firsts[0] + sides[0], firsts[1], firsts[1] + sides[1])
+        return View(self.brain, self.position, window, self.height_mm, self.pixels * wide / width)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -85,9 +90,9 @@ class View:
         left, right, back, front = self.window
         return radiological(data[left:right, back:front, self.position])
 
-    def limits(self, volume: Volume) -> tuple[float, float]:
+    def limits(self, volume: Volume, window: tuple[float, float] = WINDOW) -> tuple[float, float]:
         """Grey levels between percentiles of the whole brain."""
-        low, high = np.percentile(to_canonical(volume).data[self.brain], _WINDOW)
+        low, high = np.percentile(to_canonical(volume).data[self.brain], window)
         return float(low), float(high)
 
     def scan(self, volume: Volume, limits: tuple[float, float] | None = None) -> Image.Image:
@@ -117,7 +122,8 @@ def tinted(panel: Image.Image, predicted: np.ndarray, reference: np.ndarray) -> 
     panel = panel.copy()
     parts = {AGREED: predicted & reference, MISSED: reference & ~predicted, INVENTED: predicted & ~reference}
     for colour, part in parts.items():
-        share = Image.fromarray((255 * _TINT * part).astype(np.uint8)).resize(panel.size, Image.Resampling.NEAREST)
+        opacity = 255 * (_TINT if colour == AGREED else _ERROR_TINT)
+        share = Image.fromarray((opacity * part).astype(np.uint8)).resize(panel.size, Image.Resampling.NEAREST)
         panel.paste(colour, mask=share)
     return panel
 

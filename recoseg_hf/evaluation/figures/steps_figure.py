@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_WIDE = 20  # seconds that differ more need a logarithmic axis
+
+
 @dataclass(frozen=True)
 class StepPoint:
     """What one number of denoising steps gives.
@@ -70,36 +73,48 @@ def draw_steps(points: Sequence[StepPoint], measurement: dict[str, Any]) -> Figu
         points: from few steps to many.
         measurement: `threads` and `dtype`, where they are known.
     """
-    known = [f"{measurement[name]} {unit}".strip() for name, unit in _CONDITIONS.items() if name in measurement]
-    machine = f" ({', '.join(known)})" if known else ""
+    machine = f" ({', '.join(known)})" if (known := _conditions(measurement)) else ""
     caption = (
         f"Mean whole-tumour Dice of n = {points[0].n} subjects, whole volumes; bars: 95 % interval, bootstrap over "
         f"subjects. Intervals of one set of subjects overlap although the differences are paired. Seconds: median of "
         f"a subject, all stages{machine}."
     )
     figure, (left, right) = chart(2, caption)
-    _draw(left, points, [point.steps for point in points], "")
+    _draw(left, points, [point.steps for point in points])
     left.set_xscale("log")
     left.set_xticks([point.steps for point in points], [str(point.steps) for point in points])
     left.set_xticks([], minor=True)
     left.set_xlabel("denoising steps", fontsize=11)
     left.set_ylabel("whole-tumour Dice", fontsize=11)
-    _draw(right, points, [point.seconds for point in points], "{steps}")
-    right.set_xlim(0, 1.08 * max(point.seconds for point in points))
+    seconds = [point.seconds for point in points]
+    _draw(right, points, seconds)
+    _name_steps(right, points)
+    if max(seconds) > _WIDE * min(seconds):
+        right.set_xscale("log")
+        right.set_xlim(min(seconds) / 1.3, 1.7 * max(seconds))
+    else:
+        right.set_xlim(0, 1.15 * max(seconds))
     right.set_xlabel("seconds for a subject", fontsize=11)
     right.sharey(left)
     return figure
 
 
-_CONDITIONS = {"threads": "threads", "dtype": ""}
+def _conditions(measurement: dict[str, Any]) -> list[str]:
+    threads = measurement.get("threads")
+    known = [f"{threads} thread{'s'[: threads != 1]}"] if isinstance(threads, int) else []
+    return [*known, str(measurement["dtype"])] if "dtype" in measurement else known
 
 
-def _draw(axis: Axes, points: Sequence[StepPoint], places: Sequence[float], label: str) -> None:
+def _draw(axis: Axes, points: Sequence[StepPoint], places: Sequence[float]) -> None:
     style = STYLES[0]
     axis.plot(places, [point.dice for point in points], markersize=7, linewidth=1.8, **style)
     for place, point in zip(places, points, strict=True):
         if point.interval is not None:
             axis.plot([place, place], point.interval, color=style["color"], linewidth=1.4)
-        if label:
-            text = f"{point.steps} step{'s'[: point.steps != 1]}"
-            axis.annotate(text, (place, point.dice), xytext=(6, 6), textcoords="offset points", fontsize=9)
+
+
+def _name_steps(axis: Axes, points: Sequence[StepPoint]) -> None:
+    for place, point in enumerate(points):
+        name = f"{point.steps} step{'s'[: point.steps != 1]}"
+        apart = (6, -15 if place % 2 else 7)  # by turns under and over the curve: neighbours may lie close
+        axis.annotate(name, (point.seconds, point.dice), xytext=apart, textcoords="offset points", fontsize=9)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TITLES = ("FLAIR", "T1", "T2", "T1ce, measured", "T1ce, synthetic", "Residual")
 _HEAT_PERCENTILE = 99.5
+_T1CE_WINDOW = (0.5, 98.5)  # in-brain percentiles; above, vessels alone would leave the tissue dark
 
 
 def can_show_synthesis(example: Example, system: str) -> bool:
@@ -42,8 +43,8 @@ def draw_synthesis(examples: Sequence[Example], system: str, title: str, n: int)
     lines = []
     for example, residual in zip(examples, residuals, strict=True):
         case, view = example.case, example.view
-        shared = view.limits(case.t1ce)
-        heat = outlined(view.map(residual, limit), {REFERENCE: view.plane(case.seg) > 0}, 1.5)
+        shared = view.limits(case.t1ce, _T1CE_WINDOW)
+        heat = outlined(view.map(residual, limit), {REFERENCE: view.plane(case.seg) > 0}, 2.5)
         panels = [view.scan(scan) for scan in (case.flair, case.t1, case.t2)]
         panels += [view.scan(case.t1ce, shared), view.scan(example.rows[system].read("t1ce", case), shared), heat]
         notes = (f"z {view.height_mm:+.0f} mm", "", "", "", "synthetic", "")
@@ -55,7 +56,8 @@ def draw_synthesis(examples: Sequence[Example], system: str, title: str, n: int)
         )
     caption = (
         f"{title}: T1ce drawn from FLAIR, T1 and T2, and the residual |synthetic - measured| as the segmenter sees "
-        f"it, 0 to 1, one colour scale. Measured and synthetic T1ce share one grey scale. {chosen_how(title, n)} "
+        f"it, 0 to 1, one colour scale. Measured and synthetic T1ce share one grey scale, which "
+        f"ends at percentile {_T1CE_WINDOW[1]:g} of the measured one. {chosen_how(title, n)} "
         f"{RESEARCH_ONLY}"
     )
     sides = [example.label for example in examples]

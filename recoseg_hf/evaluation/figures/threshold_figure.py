@@ -43,7 +43,7 @@ def draw_thresholds(examples: Sequence[Example], system: str, title: str, n: int
     )
     legend = {"reference": REFERENCE, "prediction": PREDICTED}
     sides = [example.label for example in examples]
-    return draw_sheet(lines, ["FLAIR", "reference, field of the zoom", *heads], sides, caption, legend)
+    return draw_sheet(lines, ["FLAIR", "reference, zoomed field", *heads], sides, caption, legend)
 
 
 def _line(example: Example, system: str, thresholds: Sequence[float]) -> list[Panel]:
@@ -61,13 +61,13 @@ def _line(example: Example, system: str, thresholds: Sequence[float]) -> list[Pa
     ground = zoom.scan(case.flair, limits)
     for place, mask in enumerate(masks.values()):
         lines = {REFERENCE: zoom.cut(reference), PREDICTED: zoom.plane(mask) > 0}
-        panels.append(Panel(outlined(ground, lines, 3.0), _scores(mask, case.seg), zoom, 10 if place == 0 else 0))
+        panels.append(Panel(outlined(ground, lines, 2.5), _scores(mask, case.seg), zoom, 10 if place == 0 else 0))
     return panels
 
 
 def _scores(mask: Volume, seg: Volume) -> str:
     found = compare_case(mask, seg)
-    return f"Dice {score(found['dice'])}  P {score(found['precision'])}  R {score(found['recall'])}"
+    return f"P {score(found['precision'])}  R {score(found['recall'])}\nDice {score(found['dice'])}"
 
 
 def _framed(panel, view: View, zoom: View):
