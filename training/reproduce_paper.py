@@ -213,7 +213,9 @@ def write_tables(folder: Path, results: Mapping[str, Mapping[str, Mapping]], opt
 def _unnamed(result: Mapping[str, Any]) -> dict[str, Any]:
     left_out = ("subjects", "missing", "unlabelled", "unmatched")
     found = {name: value for name, value in result.items() if name not in left_out}
-    return found | ({"paper": _unnamed(found["paper"])} if found.get("paper") else {})
+    paper = {"paper": _unnamed(found["paper"])} if found.get("paper") else {}
+    regions = {name: _unnamed(part) for name, part in (found.get("regions") or {}).items()}
+    return found | paper | ({"regions": regions} if regions else {})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -91,6 +91,7 @@ def tell(finished: Finished) -> None:
     rows = {
         "Subject": report["subject"],
         "Whole tumour": f"{report['results']['tumour_volume_ml']:.1f} mL (threshold {settings['mask_threshold']:g})",
+        **_inner_volumes(report["results"]),
         "Residual": settings["residual_source"],
         "Model": report["model"]["name"],
         "Results": finished.files["report"].parent,
@@ -98,6 +99,11 @@ def tell(finished: Finished) -> None:
     }
     for label, value in rows.items():
         typer.echo(f"{label + ':':<14}{value}")
+
+
+def _inner_volumes(results: dict[str, float]) -> dict[str, str]:
+    names = {"Tumour core": "tumour_core_volume_ml", "Enhancing": "enhancing_tumour_volume_ml"}
+    return {label: f"{results[name]:.1f} mL" for label, name in names.items() if name in results}
 
 
 def quiet_pipeline(model: str | None, revision: str | None, device: str | None, dtype: str | None) -> ReCoSegPipeline:

@@ -13,6 +13,7 @@ from recoseg_hf.evaluation.comparison import compare_case, compare_shape, compar
 from recoseg_hf.evaluation.curves import compare_cues, static_residual
 from recoseg_hf.evaluation.folders import (
     Reference,
+    find_labels,
     find_mask,
     find_references,
     find_residual,
@@ -22,6 +23,9 @@ from recoseg_hf.evaluation.folders import (
 )
 from recoseg_hf.evaluation.protocols import compare_case_as_paper
 from recoseg_hf.imaging.volume import Volume, read_labels, read_volume
+from recoseg_hf.pipeline.conventions import REGIONS, region_masks
+
+INNER_REGIONS = REGIONS[1:]
 
 
 def evaluate_masks(
@@ -36,8 +40,9 @@ def evaluate_masks(
     """Compare predicted whole-tumour masks, and synthetic T1ce where there is one, with reference cases.
 
     Args:
-        predictions: folder with `<subject>_mask.nii.gz` and, where synthesis is to be judged too,
-            `<subject>_desc-synth_t1ce.nii.gz`, directly or in a folder named after the subject: what `predict` writes.
+        predictions: folder with `<subject>_mask.nii.gz` and, where synthesis and inner regions are to be judged too,
+            `<subject>_desc-synth_t1ce.nii.gz` and `<subject>_labels.nii.gz` (BraTS labels), directly or in a folder
+            named after the subject: what `predict` writes.
         references: folder tree with `<subject>_seg.nii.gz` (BraTS labels, 4 or 3 for enhancing tumour) and, for the
             synthesis, the measured T1ce beside it; a BraTS download, or segmentations alone.
         subjects: evaluate only these of the references, for example one part of a split.
@@ -52,6 +57,7 @@ def evaluate_masks(
         `cues` (what `compare_cues` returns for the `residual` beside the mask, and for `flair` and `static_residual`
         where the reference has the scans; or None). And beside it:
 
+        - `regions`: for TC and ET what `aggregate` returns; None unless there are labels beside each mask
         - `paper`: with `full`, the same of the protocol "paper", else None
         - `missing`: references without a prediction (with `allow_missing`)
         - `unlabelled`: references without a segmentation (with `allow_missing`)
@@ -73,12 +79,21 @@ def evaluate_masks(
         _check_complete(predictions, references, missing, unlabelled, len(chosen))
     records = list(_records(pairs, full, progress))
     as_paper = [record.pop("paper") for record in records]
+    inner = [record.pop("regions") for record in records]
     left_out = {
         "missing": missing,
         "unlabelled": unlabelled,
         "unmatched": unmatched_masks(predictions, masks.values()),
     }
-    return aggregate(records) | {"paper": aggregate(as_paper, protocol="paper") if full else None} | left_out
+    paper = aggregate(as_paper, protocol="paper") if full else None
+    return aggregate(records) | {"paper": paper, "regions": _aggregate_regions(inner)} | left_out
+
+
+def _aggregate_regions(found: Sequence[dict[str, dict] | None]) -> dict[str, dict] | None:
+    """Of systems that have the regions: of others there is nothing to compare with them."""
+    if not all(found):
+        return None
+    return {region: aggregate([one[region] for one in found]) for region in INNER_REGIONS}
 
 
 def _chosen(found: Sequence[Reference], subjects: Collection[str], references: Path) -> list[Reference]:
@@ -124,7 +139,21 @@ def _record(reference: Reference, mask: Path, full: bool) -> dict:
         record |= compare_shape(prediction, segmentation)
         record["cues"] = _cues(reference, mask, segmentation)
         record["paper"] = name | compare_case_as_paper(prediction, segmentation)
-    return record | {"synthesis": _synthesis(reference, mask, segmentation)}
+    return record | {
+        "synthesis": _synthesis(reference, mask, segmentation),
+        "regions": _regions(reference, mask, segmentation),
+    }
+
+
+def _regions(reference: Reference, mask: Path, segmentation: Volume) -> dict[str, dict] | None:
+    file = find_labels(mask)
+    if not file:
+        return None
+    labels = read_labels(file)
+    _check_grid(file, labels, reference.seg, segmentation)
+    masks, name = region_masks(labels.data), {"subject": reference.subject}
+    volumes = {region: Volume(masks[region].astype(np.uint8), labels.affine) for region in INNER_REGIONS}
+    return {region: name | compare_case(volume, segmentation, region) for region, volume in volumes.items()}
 
 
 def _synthesis(reference: Reference, mask: Path, segmentation: Volume) -> dict | None:

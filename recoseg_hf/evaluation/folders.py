@@ -94,6 +94,11 @@ def find_residual(mask: Path) -> Path | None:
     return _beside(mask, "_residual")
 
 
+def find_labels(mask: Path) -> Path | None:
+    """Return the BraTS labels beside a mask, or None."""
+    return _beside(mask, "_labels")
+
+
 def _beside(mask: Path, mark: str) -> Path | None:
     stem = image_stem(mask).removesuffix(_MASK_MARK) + mark
     files = (mask.with_name(stem + suffix) for suffix in IMAGE_SUFFIXES)

@@ -13,11 +13,13 @@ from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.prediction import Prediction, predict_case
+from recoseg_hf.pipeline.conventions import region_masks
+from recoseg_hf.pipeline.masks import INNER_THRESHOLD
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
-REGION_THRESHOLD = 0.5
+REGION_THRESHOLD = INNER_THRESHOLD
 """On the probability of TC and ET, which have no threshold of their own in a model."""
 
 
@@ -61,9 +63,11 @@ def measure_models(
 
 
 def region_mask(prediction: Prediction, region: str) -> Volume:
-    """The mask of one region: the model's own of the whole tumour, TC and ET at `REGION_THRESHOLD`."""
+    """The mask of one region as the prediction's files have it, or, of a model with fewer, at `REGION_THRESHOLD`."""
     if region == "wt":
         return prediction.mask
+    if prediction.labels is not None:
+        return Volume(region_masks(prediction.labels.data)[region].astype(np.uint8), prediction.labels.affine)
     probability = prediction.region_probabilities[region]
     return Volume((probability.data > REGION_THRESHOLD).astype(np.uint8), probability.affine)
 

@@ -15,7 +15,7 @@ from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
 from recoseg_hf.inference.report import build_report
 from recoseg_hf.inference.timing import StageClock
 from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
-from recoseg_hf.pipeline.masks import seeded_mask
+from recoseg_hf.pipeline.masks import nested_labels, seeded_mask
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput
@@ -32,6 +32,7 @@ class Prediction:
             without a synthesizer.
         residual: float32 in [0, 1], the calibrated map that guided the segmenter; None where none did.
         uncertainty: float32, standard deviation over the samples in the units of `t1ce`; None for a single sample.
+        labels: uint8, BraTS labels within `mask`, see `nested_labels`; None for a model without TC and ET.
         region_probabilities: float32 in [0, 1] for each region of the model: `wt`, and `tc` and `et` if it has them.
         report: JSON values: `subject`, `inputs` (hashes of the scans' files), `model`, `settings`, `results`, `grid`,
             `seconds`, `versions`, `warnings`.
@@ -42,6 +43,7 @@ class Prediction:
     t1ce: Volume | None = None
     residual: Volume | None = None
     uncertainty: Volume | None = None
+    labels: Volume | None = None
     region_probabilities: dict[str, Volume] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
 
@@ -97,9 +99,10 @@ def predict_case(
         "mask_threshold": mask_threshold,
         "residual_source": residual_source,
     }
-    report = build_report(pipeline, case, mask, settings, clock.seconds())
     regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
-    return Prediction(mask=mask, report=report, region_probabilities=regions, **volumes)
+    labels = _labels(mask, regions)
+    report = build_report(pipeline, case, mask, settings, clock.seconds(), labels)
+    return Prediction(mask=mask, labels=labels, report=report, region_probabilities=regions, **volumes)
 
 
 def _run(
@@ -139,6 +142,12 @@ def _regions_on_own_grid(
 ) -> dict[str, Volume]:
     others = {name: slices for name, slices in output.region_probabilities.items() if name != "wt"}
     return {"wt": whole_tumour, **{name: _restore(slices, affine, case) for name, slices in others.items()}}
+
+
+def _labels(mask: Volume, regions: Mapping[str, Volume]) -> Volume | None:
+    if not {"tc", "et"} <= regions.keys():
+        return None
+    return Volume(nested_labels(mask.data, regions["tc"].data, regions["et"].data), mask.affine)
 
 
 def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:

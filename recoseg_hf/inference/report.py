@@ -21,7 +21,7 @@ from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.grids import is_regular, ras_grid
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.pipeline.conventions import MODALITIES
+from recoseg_hf.pipeline.conventions import MODALITIES, region_masks
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -32,7 +32,12 @@ _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<rev
 
 
 def build_report(
-    pipeline: ReCoSegPipeline, case: Case, mask: Volume, settings: dict[str, Any], seconds: dict[str, float]
+    pipeline: ReCoSegPipeline,
+    case: Case,
+    mask: Volume,
+    settings: dict[str, Any],
+    seconds: dict[str, float],
+    labels: Volume | None = None,
 ) -> dict[str, Any]:
     """Put a run's record together; `settings` as the caller gave them, where None stands for the model's default."""
     resolved = resolve_settings(pipeline, settings, case.t1ce is not None)
@@ -43,13 +48,28 @@ def build_report(
         "settings": resolved,
         "results": {
             "tumour_voxels": int(mask.data.sum(dtype=int)),
-            "tumour_volume_ml": round(float(mask.data.sum(dtype=int)) * mask.voxel_volume_ml, 3),
+            "tumour_volume_ml": volume_ml(mask.data != 0, mask),
+            **region_volumes(labels),
         },
         "grid": describe_grid(case.flair),
         "seconds": seconds,
         "versions": library_versions(),
         "warnings": find_warnings(case, mask, resolved),
     }
+
+
+def volume_ml(inside: np.ndarray, volume: Volume) -> float:
+    """What the voxels of a boolean array occupy on a volume's grid."""
+    return round(int(np.count_nonzero(inside)) * volume.voxel_volume_ml, 3)
+
+
+def region_volumes(labels: Volume | None) -> dict[str, float]:
+    """`tumour_core_volume_ml` and `enhancing_tumour_volume_ml` by BraTS labels; nothing without these."""
+    if labels is None:
+        return {}
+    regions = region_masks(labels.data)
+    names = {"tumour_core_volume_ml": "tc", "enhancing_tumour_volume_ml": "et"}
+    return {name: volume_ml(regions[region], labels) for name, region in names.items()}
 
 
 def describe_model(pipeline: ReCoSegPipeline) -> dict[str, Any]:

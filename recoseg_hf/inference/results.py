@@ -26,10 +26,11 @@ _SUFFIXES = {
     "uncertainty": "_uncertainty.nii.gz",
     "probability": "_probability.nii.gz",
     "mask": "_mask.nii.gz",
+    "labels": "_labels.nii.gz",
     "overview": "_overview.png",
     "report": "_report.json",  # moved into place last: where it is, the rest is complete
 }
-_VOLUMES = ("t1ce", "probability", "residual", "uncertainty", "mask")
+_VOLUMES = ("t1ce", "probability", "residual", "uncertainty", "mask", "labels")
 _WRITERS = 2  # gzip leaves Python's lock, so two volumes are compressed side by side
 
 
@@ -51,7 +52,7 @@ def write_prediction(
 
     Returns:
         The files by content: `mask`, `probability`, `overview`, `report`, and where there are such, `t1ce`,
-        `t1ce_sidecar`, `residual`, `uncertainty`.
+        `t1ce_sidecar`, `residual`, `uncertainty`, `labels`.
 
     Raises:
         InputError: there is an earlier result, a file would replace one of the case's scans, or the folder cannot be

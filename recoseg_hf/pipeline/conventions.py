@@ -29,6 +29,9 @@ REGIONS = ("wt", "tc", "et")
 NECROTIC_LABEL = 1
 """Necrotic tumour core, in all BraTS years."""
 
+OEDEMA_LABEL = 2
+"""Peritumoural oedema and what infiltrates it, in all BraTS years."""
+
 ENHANCING_LABELS = (3, 4)
 """Enhancing tumour is 4 in BraTS 2017-2020 and 3 in BraTS 2021 and later."""
 

@@ -35,6 +35,31 @@ def by_subject(result):
     return {record["subject"]: record for record in result["subjects"]}
 
 
+class TestRegions:
+    def test_labels_beside_the_masks_are_judged_region_by_region(self, predictions, references):
+        perfect, swapped = labels(), labels(values=(2, 4, 1))
+        save(predictions / "sub-01/sub-01_labels.nii.gz", perfect)
+        save(predictions / "sub-02_labels.nii.gz", swapped)
+        result = evaluate_masks(predictions, references)
+        assert set(result["regions"]) == {"tc", "et"}
+        first, second = (by_subject(result["regions"]["et"])[name] for name in ("sub-01", "sub-02"))
+        assert first["dice"] == 1
+        real = read_labels(references / "sub-02/sub-02_seg.nii.gz").data == 3
+        found = swapped == 4
+        assert second["dice"] == pytest.approx(2 * (real & found).sum() / (real.sum() + found.sum()))
+        assert result["regions"]["tc"]["n"] == 2
+        assert "regions" not in result["subjects"][0]
+
+    def test_without_labels_of_every_subject_nothing_is_said(self, predictions, references):
+        save(predictions / "sub-01/sub-01_labels.nii.gz", labels())
+        assert evaluate_masks(predictions, references)["regions"] is None
+
+    def test_labels_of_another_grid_are_refused(self, predictions, references):
+        save(predictions / "sub-01/sub-01_labels.nii.gz", labels(), matrix=affine(origin=(1, 2, 3)))
+        with pytest.raises(InputError, match=r"sub-01_labels\.nii\.gz: its grid is another than that of sub-01_seg"):
+            evaluate_masks(predictions, references)
+
+
 class TestScores:
     def test_files_give_what_arrays_give(self, predictions, references):
         result = evaluate_masks(predictions, references)
@@ -47,7 +72,7 @@ class TestScores:
             for k, pair in enumerate(files, start=1)
         ]
         left_out = {"missing": [], "unlabelled": [], "unmatched": []}
-        assert result == aggregate(records) | {"paper": None} | left_out
+        assert result == aggregate(records) | {"paper": None, "regions": None} | left_out
 
     def test_scores_by_hand(self, predictions, references):
         result = evaluate_masks(predictions, references)

@@ -1,5 +1,7 @@
 import copy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -66,6 +68,13 @@ def test_masks_of_inner_regions_are_cut_at_one_half(before):
     mask = region_mask(prediction, "tc")
     assert (mask.data == (prediction.region_probabilities["tc"].data > 0.5)).all()
     assert region_mask(prediction, "wt") is prediction.mask
+
+
+def test_of_a_model_of_all_regions_they_are_nested(before):
+    labels = Volume((np.arange(14 * 12 * 5).reshape(14, 12, 5) % 5).astype(np.uint8), factories.affine())
+    prediction = replace(predict_case(before, case(1)), labels=labels)
+    assert np.array_equal(region_mask(prediction, "tc").data != 0, np.isin(labels.data, (1, 3, 4)))
+    assert np.array_equal(region_mask(prediction, "et").data != 0, np.isin(labels.data, (3, 4)))
 
 
 def record(dice: float | None) -> dict:

@@ -10,8 +10,10 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import predict_case
+from recoseg_hf.pipeline.conventions import region_masks
 from tests.factories import intensities
 from tests.inference.cases import SHAPE, make_case
+from tests.tiny import tiny_pipeline as three_regions
 
 MAPS = ("mask", "probability", "t1ce", "residual")
 
@@ -79,6 +81,24 @@ def test_every_region_of_the_model_is_there(tiny_pipeline, case, prediction):
     for volume in prediction.region_probabilities.values():
         assert volume.shape == case.flair.shape
         assert 0 <= volume.data.min() <= volume.data.max() <= 1
+
+
+def test_a_model_of_three_regions_gives_labels_and_their_volumes(case):
+    pipeline = three_regions(regions="wt,tc,et", mask_threshold=0.45)
+    result = predict_case(pipeline, case)
+    parts = region_masks(result.labels.data)
+    assert np.array_equal(parts["wt"], result.mask.data != 0)
+    enhances = (result.region_probabilities["et"].data > 0.5) & parts["wt"]
+    assert np.array_equal(parts["et"], enhances)
+    assert 0 < parts["et"].sum() < parts["tc"].sum() < parts["wt"].sum()  # or the test would say nothing
+    volumes = result.report["results"]
+    assert volumes["enhancing_tumour_volume_ml"] == pytest.approx(parts["et"].sum() / 1000, abs=1e-3)
+    assert volumes["tumour_core_volume_ml"] == pytest.approx(parts["tc"].sum() / 1000, abs=1e-3)
+
+
+def test_a_model_of_the_whole_tumour_alone_gives_none(prediction):
+    assert prediction.labels is None
+    assert prediction.report["results"].keys() == {"tumour_voxels", "tumour_volume_ml"}
 
 
 def test_seed_decides(tiny_pipeline, case, prediction):

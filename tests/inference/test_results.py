@@ -14,7 +14,7 @@ from PIL import Image
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import modalities_in
-from recoseg_hf.imaging.volume import read_labels, read_volume
+from recoseg_hf.imaging.volume import Volume, read_labels, read_volume
 from recoseg_hf.inference import check_outputs, predict_case, write_prediction
 from tests.factories import affine, save_case
 from tests.inference.cases import SHAPE
@@ -72,6 +72,15 @@ def test_synthetic_image_is_marked(case, prediction, tmp_path):
     assert sidecar["Model"] == prediction.report["model"]
     assert (sidecar["seed"], sidecar["num_inference_steps"], sidecar["scheduler"]) == (0, 2, "DDIMScheduler")
     assert modalities_in(tmp_path) == {}  # nothing that a later run would take for a scan
+
+
+def test_labels_are_written_where_the_model_has_them(case, prediction, tmp_path):
+    labels = Volume((prediction.mask.data * 4).astype(np.uint8), prediction.mask.affine)
+    files = write_prediction(replace(prediction, labels=labels), case, tmp_path)
+    assert files.keys() == ALL | {"labels"}
+    assert files["labels"].name == "sub-01_labels.nii.gz"
+    assert np.array_equal(read_labels(files["labels"]).data, labels.data)
+    assert "labels" in json.loads(files["report"].read_text())["outputs"]
 
 
 def test_results_in_the_case_folder_leave_the_scans_alone(tiny_pipeline, tmp_path):
