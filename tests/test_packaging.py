@@ -47,6 +47,7 @@ def test_only_the_library_is_in_the_wheel(built):
     assert (built / "recoseg_hf" / "py.typed").exists()
     assert (built / "recoseg_hf" / "imaging" / "volume.py").exists()
     assert (built / "recoseg_hf" / "evaluation" / "paper_table.json").exists()
+    assert (built / "recoseg_hf" / "evaluation" / "report" / "page.html.jinja").exists()
 
 
 @pytest.mark.parametrize("name", ["pipelines", "model_cards", "recoseg_hf/pretrained"])

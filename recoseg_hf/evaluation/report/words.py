@@ -18,13 +18,13 @@ _SHOWN_PLACES = 3
 
 
 def said(measurement: Measurement) -> str:
-    """`Dice +0.034 (+0.010 to +0.060), n = 6: higher on 5, lower on 1`, or why there is no number."""
+    """`Dice +0.034 (+0.010 to +0.060), n = 6: 5 up, 1 down`, or why there is no number."""
     if measurement.value is None:
         return f"{measurement.score}: {measurement.why}"
     digits, unit = _UNITS.get(measurement.score, (3, ""))
     low_high = [shown(end, digits, sign=True) for end in measurement.interval or ()]
     interval = f" ({' to '.join(low_high)})" if low_high else ""
-    counts = f"n = {measurement.n}: higher on {measurement.higher}, lower on {measurement.lower}"
+    counts = f"n = {measurement.n}: {measurement.higher} up, {measurement.lower} down"
     return f"{measurement.score} {shown(measurement.value, digits, sign=True)}{unit}{interval}, {counts}"
 
 
@@ -76,7 +76,7 @@ def headlines(results: Mapping[str, Mapping], differences: Mapping[str, Mapping]
         dice = differences.get(name, {}).get("volume", {}).get("volume", {}).get("dice")
         if dice:
             told = said(Measurement.of_difference("Dice", dice))
-            sentences.append(f"{title(name)} minus {title(BASELINE)}, paired: {told}.")
+            sentences.append(f"Paired, {title(name)} minus {title(BASELINE)}: {told}.")
     return sentences
 
 
@@ -86,8 +86,13 @@ def findings(audit: Audit) -> list[dict[str, Any]]:
     for finding in audit.findings:
         alike[finding.level, finding.check, finding.message].append(finding.where)
     return [
-        {"level": level, "message": message, "count": len(places), "places": _places(places)}
-        for (level, _, message), places in alike.items()
+        {
+            "level": level,
+            "message": message,
+            "count": len(places),
+            "places": "" if check == "missing_n" else _places(places),
+        }
+        for (level, check, message), places in alike.items()
     ]
 
 
