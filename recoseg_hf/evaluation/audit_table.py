@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from recoseg_hf.evaluation.paper_rows import BASELINE
+from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE
 from recoseg_hf.evaluation.score_pairs import as_decimal
 
 Found = tuple[str, str, str, str]
@@ -64,16 +64,25 @@ def table_findings(content: Any) -> Iterator[Found]:
 
 
 def _wrong_differences(path: str, by_protocol: Mapping, rows: Mapping, name: str) -> Iterator[Found]:
-    row, base = _mapping(rows.get(name)), _mapping(rows.get(BASELINE))
-    for protocol, sections in by_protocol.items():
-        sides = [one if protocol == "volume" else _mapping(one.get(protocol)) for one in (row, base)]
-        for section, scores in _mapping(sections).items():
+    row, base, inner = (_mapping(rows.get(one)) for one in (name, BASELINE, REGION_BASELINE))
+    pairs = [("volume", row, base), ("paper", _mapping(row.get("paper")), _mapping(base.get("paper")))]
+    for region in _mapping(by_protocol.get("regions")):
+        sides = [_mapping(_mapping(one.get("regions")).get(region)) for one in (row, inner)]
+        pairs.append((f"regions.{region}", *sides))
+    for place, *sides in pairs:
+        for section, scores in _at(by_protocol, place).items():
             for score, difference in _mapping(scores).items():
                 expected = _expected(sides, section, score, difference)
                 if expected is not None and abs(expected - float(difference["value"])) > _ROUNDING:
                     told = f"{float(difference['value']):+.4g} is said, the rows differ by {expected:+.4g}"
-                    where = f"{path}.{protocol}.{section}.{score}"
+                    where = f"{path}.{place}.{section}.{score}"
                     yield "error", "wrong_difference", where, f"This is not the difference of its rows: {told}."
+
+
+def _at(values: Mapping, path: str) -> Mapping:
+    for key in path.split("."):
+        values = _mapping(values.get(key))
+    return values
 
 
 def _expected(sides: list[Mapping], section: str, score: str, difference: Any) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 from recoseg_hf.evaluation.differences import paired_differences
 from recoseg_hf.evaluation.intervals import bootstrap_interval
 from recoseg_hf.evaluation.paper_folder import PaperFolder
-from recoseg_hf.evaluation.paper_rows import BASELINE, ROWS
+from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE, ROWS
 
 HELD, DID_NOT_HOLD, UNDECIDED, NOT_MEASURED = "held", "did not hold", "undecided", "not measured"
 PROTOCOLS = ("volume", "paper")
@@ -181,14 +181,19 @@ class Evidence:
         rows = self.folder.results.get(data, {})
         if absent := [_title(name) for name in (test.row, test.base) if name not in rows]:
             return f"not in this run: {' and '.join(absent)}"
-        if test.base == BASELINE and test.region == "wt":
-            found = self.folder.whole["differences"].get(data, {}).get(test.row, {}).get(protocol)
-            if found:
-                return found
+        if found := self._written(test, data, protocol):
+            return found
         key = (data, protocol, test.region, test.section, test.row, test.base)
         if key not in self._pairs:
             self._pairs[key] = self._computed(test, data, protocol)
         return self._pairs[key]
+
+    def _written(self, test: Better, data: str, protocol: str) -> Mapping | None:
+        """What `results.json` itself says of two rows; it has the differences to the baselines."""
+        found = self.folder.whole["differences"].get(data, {}).get(test.row, {})
+        if test.region == "wt":
+            return found.get(protocol) if test.base == BASELINE else None
+        return found.get("regions", {}).get(test.region) if test.base == REGION_BASELINE else None
 
     def _computed(self, test: Better, data: str, protocol: str) -> Mapping | str:
         sides = [self.folder.row(data, name) for name in (test.row, test.base)]

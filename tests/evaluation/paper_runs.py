@@ -30,9 +30,21 @@ _RESAMPLES = 200
 _UNNAMED = ("subjects", "missing", "unlabelled", "unmatched")
 
 
+def with_regions(values: Mapping, dice: float) -> dict:
+    """A row's result with TC and ET of one Dice for every subject."""
+    part = {"dice": dice, "iou": dice / (2 - dice), "precision": dice, "recall": dice}
+    records = [one | part | {"region": "et"} for one in values["subjects"]]
+    return dict(values) | {"regions": {name: aggregate(records, resamples=_RESAMPLES) for name in ("tc", "et")}}
+
+
 def write_run(folder: Path, errors: Mapping[str, float] = ERRORS, sets=("Simulated",)) -> Path:
     """Write the rows' own results, the stages and `results.json`."""
     results = {data: {row: result(row, error) for row, error in errors.items()} for data in sets}
+    return write_results(folder, results)
+
+
+def write_results(folder: Path, results: Mapping[str, Mapping[str, dict]]) -> Path:
+    """Write results by data set and row as the script leaves them."""
     for data, rows in results.items():
         for name, values in rows.items():
             write_json(folder / data / "results" / f"{name}.json", values)
@@ -45,9 +57,9 @@ def write_run(folder: Path, errors: Mapping[str, float] = ERRORS, sets=("Simulat
 
 
 def compared(rows: Mapping[str, dict]) -> dict[str, dict]:
-    """Each row beside the baseline."""
-    base = rows.get("unet2d_t1ce")
-    return {
+    """Each row beside the baseline, and those with regions beside theirs."""
+    base, inner = rows.get("unet2d_t1ce"), rows.get("small_t1ce", {}).get("regions")
+    found: dict[str, dict] = {
         name: {
             "volume": paired_differences(one, base, resamples=_RESAMPLES),
             "paper": paired_differences(one["paper"], base["paper"], resamples=_RESAMPLES),
@@ -55,12 +67,23 @@ def compared(rows: Mapping[str, dict]) -> dict[str, dict]:
         for name, one in rows.items()
         if base and name != "unet2d_t1ce"
     }
+    for name, one in rows.items():
+        if inner and one.get("regions") and name != "small_t1ce":
+            parts = {
+                part: paired_differences(one["regions"][part], inner[part], resamples=_RESAMPLES) for part in inner
+            }
+            found[name] = found.get(name, {}) | {"regions": parts}
+    return found
 
 
 def without_names(values: Mapping) -> dict:
     """A result as `results.json` holds it."""
     kept = {name: value for name, value in values.items() if name not in _UNNAMED}
-    return kept | ({"paper": without_names(kept["paper"])} if kept.get("paper") else {})
+    if kept.get("paper"):
+        kept["paper"] = without_names(kept["paper"])
+    if kept.get("regions"):
+        kept["regions"] = {name: without_names(part) for name, part in kept["regions"].items()}
+    return kept
 
 
 def flags(folder: Path) -> dict[str, str]:

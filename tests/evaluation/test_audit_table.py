@@ -60,6 +60,14 @@ def test_what_is_doctored_is_found(table, path, value, check, where):
     assert (check, where) in [(finding.check, finding.where) for finding in audit.errors]
 
 
+def test_differences_of_regions_are_looked_at_too(regions_run):
+    table = json.loads((regions_run / "results.json").read_text())
+    assert audit_results(table).errors == ()
+    place = "differences.Simulated.recoseg_small.regions.et.volume.dice"
+    found = audit_results(doctored(table, f"{place}.value", 0.3)).errors
+    assert ("wrong_difference", place) in [(finding.check, finding.where) for finding in found]
+
+
 def test_rows_of_different_subjects_are_told_of(table):
     row = doctored(table["results"]["Simulated"]["unet2d"], "n", 5)
     audit = audit_results(doctored(table, "results.Simulated.unet2d", doctored(row, "outcomes", {"overlap": 5})))

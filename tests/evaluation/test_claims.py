@@ -86,16 +86,12 @@ class TestRows:
         assert found.measurements[0].why == "the rows were judged on different subjects"
         assert "sub-" not in json.dumps([verdict.as_json() for verdict in judge_claims(folder)])
 
-    def test_enhancing_tumour_where_rows_have_it(self, tmp_path):
-        folder = write_run(tmp_path, {"three_regions": 0.02, "unet2d_t1ce": 0.1})
-        test = Better("three_regions", "unet2d_t1ce", ("dice",), region="et")
-        assert verdicts(folder, test).measurements[0].why == "without ET: ReCoSeg++, WT, TC and ET and UNet2D + T1ce"
-        for row in ("three_regions", "unet2d_t1ce"):
-            file = folder / "Simulated" / "results" / f"{row}.json"
-            result = json.loads(file.read_text())
-            write_json(file, result | {"regions": {"et": result}})
-        found = verdicts(folder, test)
+    def test_enhancing_tumour_where_rows_have_it(self, regions_run):
+        found = verdicts(regions_run, Better("recoseg_small", "small_t1ce", ("dice",), region="et"))
         assert (found.outcome, found.measurements[0].score) == (HELD, "Dice (ET)")
+        assert found.measurements[0].value == pytest.approx(0.2)
+        without = verdicts(regions_run, Better("three_regions", "small_t1ce", ("dice",), region="et"))
+        assert without.measurements[0].why == "without ET: ReCoSeg++, WT, TC and ET"
 
 
 class TestResidual:

@@ -8,12 +8,13 @@ from typing import Any
 
 from recoseg_hf.evaluation.audit import paper_table
 from recoseg_hf.evaluation.evidence import DID_NOT_HOLD, HELD, UNDECIDED, Measurement
-from recoseg_hf.evaluation.paper_rows import BASELINE, ROWS
+from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE, ROWS
 
 MINUS = "−"
 GROUPS = ("Systems of the paper", "Beside them", "What parts of ReCoSeg++ are worth")
 _CUES = {"flair": "FLAIR intensity", "static_residual": "|T1ce - T1|"}
 _REGIONS = ("wt", "tc", "et")
+_REGION_SCORES = ("Dice", "Dice difference", "precision", "recall")
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,6 @@ SYNTHESIS = (
     Column("PSNR, enhancing tumour", ("synthesis", "tumour", "et", "psnr"), 2, "dB"),
     Column("MAE, enhancing tumour", ("synthesis", "tumour", "et", "relative_mae"), 4, "", "lower"),
     Column("Roughness through-plane (1: as the real T1ce)", ("synthesis", "flicker", "through_plane"), 2, "", ""),
-)
-REGIONS = tuple(
-    Column(f"{name}, {region.upper()}", ("regions", region, section, score), digits, unit, better)
-    for region in ("tc", "et")
-    for name, section, score, digits, unit, better in (
-        ("Dice", "volume", "dice", 3, "", "higher"),
-        ("HD95", "surface", "hd95_mm", 1, "mm", "lower"),
-    )
 )
 
 
@@ -142,6 +135,26 @@ def main_table(data: str, results: Mapping[str, Mapping], differences: Mapping[s
     return {"published": list(known), "groups": grouped(lines)}
 
 
+def region_table(results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> dict[str, Any] | None:
+    """Tumour core and enhancing tumour of the rows that have them, with the paired difference to their baseline."""
+    lines = []
+    for name in in_order(results):
+        parts = results[name].get("regions")
+        if not parts:
+            continue
+        cells = []
+        for region in _REGIONS[1:]:
+            part, n = parts.get(region) or {}, results[name]["n"]
+            scores, found = part.get("volume") or {}, differences.get(name, {}).get("regions", {}).get(region)
+            cells += [cell(scores.get("dice"), n), _difference(name, found, n, REGION_BASELINE)]
+            cells += [cell(scores.get(score), n) for score in ("precision", "recall")]
+        lines.append((name, cells))
+    if not lines:
+        return None
+    heads = [f"{region.upper()} {score}" for region in _REGIONS[1:] for score in _REGION_SCORES]
+    return {"heads": [{"head": head, "unit": "", "better": ""} for head in heads], "groups": grouped(lines)}
+
+
 def cue_table(results: Mapping[str, Mapping]) -> dict[str, Any] | None:
     """Average precision of each row's residual, and of what needs no model, against the three regions."""
     held = {name: results[name]["cues"] for name in in_order(results) if results[name].get("cues")}
@@ -172,7 +185,7 @@ def sweep_table(sweeps: Mapping[str, Any]) -> dict[str, Any]:
                 "baseline": value == _as_text(own),
                 "cells": _sweep_cells(point, n),
             }
-            for value, point in points.items()
+            for value, point in sorted(points.items(), key=_by_number)
         ]
         groups.append({"heading": name.replace("_", " "), "rows": rows})
     heads = [("Dice", "higher"), ("Dice difference", "higher"), ("Precision", ""), ("Recall", "")]
@@ -214,6 +227,14 @@ def _sweep_cells(point: Mapping[str, Any], n: int) -> list[dict[str, str]]:
     return [cell(scores.get("dice_wt"), n), difference, *(cell(scores.get(one), n) for one in ("precision", "recall"))]
 
 
+def _by_number(item: tuple[str, Any]) -> tuple[float, str]:
+    """Numbers in their order, of which JSON keeps that of their digits; words behind them."""
+    try:
+        return float(item[0]), ""
+    except ValueError:
+        return float("inf"), item[0]
+
+
 def _as_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
@@ -232,8 +253,8 @@ def _find(result: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any] |
     return found
 
 
-def _difference(name: str, found: Mapping[str, Any] | None, n: int) -> dict[str, str]:
-    if name == BASELINE:
+def _difference(name: str, found: Mapping[str, Any] | None, n: int, baseline: str = BASELINE) -> dict[str, str]:
+    if name == baseline:
         return text_cell("compared with")
     dice = ((found or {}).get("volume") or {}).get("dice")
     if not dice:

@@ -9,7 +9,7 @@ import recoseg_hf
 from recoseg_hf.evaluation.audit import audit_results, paper_table, read_results
 from recoseg_hf.evaluation.claims import OURS, PAPER, Verdict, judge_folder
 from recoseg_hf.evaluation.paper_folder import RESULTS, PaperFolder
-from recoseg_hf.evaluation.paper_rows import BASELINE
+from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE
 from recoseg_hf.evaluation.report import tables, words
 from recoseg_hf.learning.subjects import subject_hash
 
@@ -35,6 +35,7 @@ def gather_values(folder: PaperFolder) -> dict[str, Any]:
         "version": recoseg_hf.__version__,
         "options": {name.replace("_", " "): _plain(value) for name, value in folder.whole["options"].items()},
         "baseline": tables.title(BASELINE),
+        "region_baseline": tables.title(REGION_BASELINE),
         "sets": [_data_set(folder, data, [one for one in verdicts if one.data == data]) for data in folder.results],
         "audit": words.findings(audit_results(read_results(folder.folder / RESULTS))),
         "paper_audit": words.findings(audit_results(paper_table())),
@@ -56,7 +57,7 @@ def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> di
         "tables": {
             "voxels": tables.score_table(results, tables.VOXELS),
             "shape": tables.score_table(results, tables.SHAPE),
-            "regions": tables.score_table(results, tables.REGIONS),
+            "regions": tables.region_table(results, differences),
             "synthesis": tables.score_table(results, tables.SYNTHESIS),
         },
         "cues": tables.cue_table(results),

@@ -144,6 +144,13 @@ def test_figures_are_in_the_page_without_their_metadata(tmp_path):
         write_report(folder)
 
 
+def test_regions_beside_their_own_baseline(regions_run, tmp_path):
+    text = " ".join(Page(write_report(regions_run, tmp_path / "page.html").read_text(encoding="utf-8")).text)
+    assert "ET Dice difference" in text
+    assert "+0.200" in text
+    assert "paired, to ReCoSeg small's net + T1ce, no residual." in text
+
+
 def test_settings_that_were_varied(tmp_path):
     folder = small_run(tmp_path, recoseg_plus_plus=0.05)
     write_json(folder / "Simulated" / "sweeps" / "recoseg_plus_plus.json", sweeps())
