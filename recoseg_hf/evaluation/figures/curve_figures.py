@@ -78,7 +78,7 @@ def draw_reliability(rows: Mapping[str, Reliability]) -> Figure:
         right.stairs(found.voxels, edges, color=style["color"], linestyle=style["linestyle"], linewidth=1.6)
     left.plot([0, 1], [0, 1], color="0.35", linewidth=1, linestyle=":", label="perfectly calibrated")
     left.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of these voxels in the reference")
-    left.legend(loc="upper left", fontsize=8.5, frameon=False)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), fontsize=9, frameon=False)
     right.set(yscale="log", xlim=(0, 1), ylabel="voxels")
     for axis in (left, right):
         axis.set_xlabel("predicted probability of whole tumour", fontsize=11)

@@ -44,8 +44,8 @@ def read_examples(subjects: Sequence[Subject], dice: dict[str, list[float | None
     for rank, place in enumerate(chosen):
         subject = subjects[place]
         case = subject.read_case()
-        name = "median" if len(chosen) == 3 and rank == 1 else ranks.get(rank, "")
-        label = f"subject {place + 1} of {len(subjects)}\n{name} Dice".strip()
+        name = "median" if len(chosen) == 3 and rank == 1 else ranks.get(rank)
+        label = f"subject {place + 1} of {len(subjects)}" + (f"\n{name} Dice" if name else "")
         found.append(
             Example(
                 case, dict(subject.rows), View.of(case), label, {row: scores[place] for row, scores in dice.items()}
@@ -56,9 +56,12 @@ def read_examples(subjects: Sequence[Subject], dice: dict[str, list[float | None
 
 def chosen_how(system: str, n: int) -> str:
     """How the subjects and slices were chosen, for a caption."""
+    where = "in the axial slice with the largest reference area"
+    if n == 1:
+        return f"The only subject, n = 1, {where}."
     return (
         f"Subjects with the lowest, median and highest whole-tumour Dice of {system} among n = {n} (numbered in the "
-        "order of their names), in the axial slice with the largest reference area."
+        f"order of their names), {where}."
     )
 
 

@@ -10,14 +10,16 @@ from PIL import Image
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.figures import compared_rows, draw_figures
 from recoseg_hf.evaluation.figures.subjects import find_subjects, rows_with_predictions, title_of
+from recoseg_hf.evaluation.paper_folder import PaperFolder
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.volume import Volume, read_labels, write_volume
 from recoseg_hf.inference.results import output_paths
 from tests import factories
-from tests.launching import script
+from tests.launching import ROOT, script
 
 ROWS = ("unet2d_t1ce", "recoseg_small")
 SUBJECTS = ("sub-01", "sub-02")
+STEPS = ROOT / "benchmarks" / "results" / "steps.json"
 ALL = ["synthesis.png", "masks.png", "thresholds.png", "cues.png", "calibration.png", "dice_by_threshold.png"]
 
 
@@ -130,7 +132,15 @@ def test_an_unknown_row_is_called_by_its_name():
 
 
 class TestCommand:
-    def test_draws_a_data_set_into_its_own_folder(self, cases, results, tmp_path, capsys):
+    def test_draws_to_where_the_report_looks(self, cases, results, tmp_path):
+        folder = shutil.copytree(results, tmp_path / "copy" / "Simulated")
+        command = script("draw_paper_figures")
+        given = [str(folder.parent), "--data", f"Simulated={cases}", "--rows", ROWS[0], "--steps", str(STEPS)]
+        command.main(given)
+        names = {file.name for file in PaperFolder(folder.parent, {}).figures("Simulated")}
+        assert names == {*ALL, "steps.png"} - {"synthesis.png", "cues.png"}
+
+    def test_draws_a_data_set_into_a_folder_of_its_own(self, cases, results, tmp_path, capsys):
         command = script("draw_paper_figures")
         command.main(
             [str(results.parent), "--data", f"Simulated={cases}", "--output_dir", str(tmp_path), "--rows", ROWS[0]]
