@@ -248,6 +248,16 @@ OUR_CLAIMS: tuple[Claim, ...] = (
         "a cue that needs no model",
     ),
     _ours(
+        "ReCoSeg small's residual picks out the enhancing tumour better than |T1ce - T1|.",
+        Marks("recoseg_small", "et", "static_residual"),
+        "a cue that needs no model",
+    ),
+    _ours(
+        "ReCoSeg small's residual picks out the enhancing tumour better than FLAIR intensity alone.",
+        Marks("recoseg_small", "et", "flair"),
+        "a cue that needs no model",
+    ),
+    _ours(
         "The residual picks out the tumour core better than |T1ce - T1|.",
         Marks("recoseg_plus_plus", "tc", "static_residual"),
         "a cue that needs no model",
