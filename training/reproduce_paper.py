@@ -7,7 +7,9 @@ Each `--data NAME=FOLDER` gives a pair of columns; FOLDER holds the cases and `s
 row judged on the validation subjects' whole volumes and as the paper does. Rows may share a synthesizer. The same
 command goes on where it was interrupted and leaves what is finished alone. Several may work on one folder at a time,
 each on other `--systems`: what one is making, the others wait for; run it once more for the table of all. Written are
-`results.json`, `table.csv` and `table.md`; what each stage ran stands in `stages/`.
+`results.json`, `table.csv`, `table.md` with what became of the paper's claims, `report.html` with all of it, and for
+each data set `figures/`; what each stage ran stands in `stages/`. Figures and report show patients where the cases are
+of patients: they belong where the cases are.
 """
 
 import argparse
@@ -19,10 +21,13 @@ from typing import Any
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.claims import judge_claims
 from recoseg_hf.evaluation.cohort import evaluate_masks
 from recoseg_hf.evaluation.differences import paired_differences
-from recoseg_hf.evaluation.paper_rows import BASELINE, ROWS, Row, chosen_rows
-from recoseg_hf.evaluation.paper_table import table_csv, table_markdown
+from recoseg_hf.evaluation.figures import draw_figures
+from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
+from recoseg_hf.evaluation.paper_table import claims_markdown, table_csv, table_markdown
+from recoseg_hf.evaluation.report import write_report
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.cohort import predict_cohort
@@ -185,18 +190,17 @@ class DataSet:
 
 
 def compared(results: Mapping[str, Mapping]) -> dict[str, Any]:
-    """Each row's difference to the baseline, subject by subject, under both protocols."""
-    if BASELINE not in results:
-        return {}
-    base = results[BASELINE]
-    return {
-        name: {
-            "volume": paired_differences(result, base),
-            "paper": paired_differences(result["paper"], base["paper"]),
-        }
-        for name, result in results.items()
-        if name != BASELINE
-    }
+    """Each row's difference to the baseline, subject by subject, under both protocols; of regions to theirs."""
+    base, found = results.get(BASELINE), {}
+    for name, result in results.items():
+        if base and name != BASELINE:
+            paper = paired_differences(result["paper"], base["paper"])
+            found[name] = {"volume": paired_differences(result, base), "paper": paper}
+        inner = (results.get(REGION_BASELINE) or {}).get("regions")
+        if inner and result.get("regions") and name != REGION_BASELINE:
+            differences = {region: paired_differences(result["regions"][region], inner[region]) for region in inner}
+            found[name] = found.get(name, {}) | {"regions": differences}
+    return found
 
 
 def write_tables(folder: Path, results: Mapping[str, Mapping[str, Mapping]], options: Mapping[str, Any]) -> None:
@@ -205,7 +209,8 @@ def write_tables(folder: Path, results: Mapping[str, Mapping[str, Mapping]], opt
     differences = {data: compared(rows) for data, rows in results.items()}
     whole = {"options": dict(options), "results": unnamed, "differences": differences}
     write_json(folder / "results.json", whole)
-    for file, text in (("table.csv", table_csv(whole)), ("table.md", table_markdown(whole))):
+    claims = claims_markdown(judge_claims(folder))
+    for file, text in (("table.csv", table_csv(whole)), ("table.md", f"{table_markdown(whole)}\n{claims}")):
         with atomic_write(folder / file) as path:
             path.write_text(text, encoding="utf-8")
 
@@ -231,7 +236,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{data.name}: {row.title}, {options.budget} steps", flush=True)
             results[data.name][name] = data.carry_out(name, row)
         write_tables(options.output_dir, results, made_with)
+    for data in sets:
+        draw_figures(data.folder, data.cases, list(rows), data.folder / "figures")
     print((options.output_dir / "table.md").read_text(encoding="utf-8"))
+    print(write_report(options.output_dir))
 
 
 if __name__ == "__main__":

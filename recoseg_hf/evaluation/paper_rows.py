@@ -15,6 +15,9 @@ Values = Mapping[str, Any]
 BASELINE = "unet2d_t1ce"
 """The row that the others are compared with: it sees the measured T1ce, as the residual does."""
 
+REGION_BASELINE = "small_t1ce"
+"""The row that others with TC and ET are compared with on these; `BASELINE` has the whole tumour alone."""
+
 _PAPER = {"learning_rate": 3e-4, "lr_scheduler": "plateau", "adam_weight_decay": 0.0}
 _POSTER = {"learning_rate": 2e-4, "adam_weight_decay": 0.0}
 _SMALL = {"learning_rate": 1e-3, "lr_scheduler": "cosine", "lr_warmup_steps": 50, "ema_decay": 0.998}

@@ -4,10 +4,14 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation import aggregate, compare_case
 from recoseg_hf.evaluation.audit import audit_results
+from recoseg_hf.imaging.volume import Volume
+from tests import factories
 from tests.launching import ROOT, script
 
 ROWS = ("unet2d_t1ce", "ddmm_synth", "unet3d")
@@ -58,6 +62,35 @@ def test_the_table_says_what_was_run_and_names_nobody(table):
     assert all(0 <= float(line["volume_dice"]) <= 1 for line in lines)
     for file in ("table.md", "table.csv", "results.json"):
         assert "sub-0" not in (table / file).read_text()
+
+
+def test_claims_report_and_figures_come_with_it(table):
+    text = (table / "table.md").read_text()
+    assert "## Claims on Simulated" in text
+    assert "DDMM-Synth" in text.partition("## Claims on Simulated")[2]
+    pictures = {file.name for file in (table / "Simulated" / "figures").iterdir()}
+    assert pictures >= {"masks.png", "thresholds.png", "calibration.png", "dice_by_threshold.png"}
+    report = (table / "report.html").read_text()
+    assert report.count("data:image/png;base64,") == len(pictures)
+    assert "sub-0" not in report
+
+
+def test_regions_are_compared_where_both_have_them(reproduce):
+    labels = Volume(factories.labels(), factories.affine())
+    empty = Volume(np.zeros_like(labels.data), labels.affine)
+
+    def result(inner: Volume | None) -> dict:
+        record = {"subject": "a", **compare_case(labels, labels)}
+        regions = inner and {"et": aggregate([{"subject": "a", **compare_case(inner, labels, "et")}])}
+        return aggregate([record]) | {"paper": aggregate([record], protocol="paper"), "regions": regions}
+
+    enhancing = Volume((labels.data == 4).astype(np.uint8), labels.affine)
+    rows = {"small_t1ce": result(empty), "recoseg_small": result(enhancing), "unet2d_t1ce": result(None)}
+    found = reproduce.compared(rows)
+    assert found["recoseg_small"]["regions"]["et"]["volume"]["dice"]["value"] == 1
+    assert found["recoseg_small"]["volume"]["volume"]["dice"]["value"] == 0
+    assert "regions" not in found["small_t1ce"]
+    assert "unet2d_t1ce" not in found
 
 
 def test_the_audit_finds_nothing_impossible(table):
