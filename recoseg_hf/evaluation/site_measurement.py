@@ -13,8 +13,7 @@ from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.prediction import Prediction, predict_case
-from recoseg_hf.pipeline.conventions import region_masks
-from recoseg_hf.pipeline.masks import INNER_THRESHOLD
+from recoseg_hf.pipeline.conventions import INNER_THRESHOLD, region_masks
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline

@@ -14,8 +14,8 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
 from recoseg_hf.inference.report import build_report
 from recoseg_hf.inference.timing import StageClock
-from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
-from recoseg_hf.pipeline.masks import nested_labels, seeded_mask
+from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES, nested_labels
+from recoseg_hf.pipeline.masks import seeded_mask
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput

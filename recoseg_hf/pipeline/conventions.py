@@ -36,6 +36,10 @@ ENHANCING_LABELS = (3, 4)
 """Enhancing tumour is 4 in BraTS 2017-2020 and 3 in BraTS 2021 and later."""
 
 
+INNER_THRESHOLD = 0.5
+"""Tumour core and enhancing tumour are where their probability exceeds it."""
+
+
 def region_masks(labels: np.ndarray) -> dict[str, np.ndarray]:
     """Split BraTS labels into the nested evaluation regions of Menze et al. 2015 (10.1109/TMI.2014.2377694).
 
@@ -48,6 +52,24 @@ def region_masks(labels: np.ndarray) -> dict[str, np.ndarray]:
     later, earlier = ENHANCING_LABELS
     enhancing = (labels == later) | (labels == earlier)
     return {"wt": labels > 0, "tc": enhancing | (labels == NECROTIC_LABEL), "et": enhancing}
+
+
+def nested_labels(mask: np.ndarray, tumour_core: np.ndarray, enhancing: np.ndarray) -> np.ndarray:
+    """Put whole tumour, tumour core and enhancing tumour together as BraTS labels.
+
+    The regions are nested: what enhances is core, and only the whole tumour has a core.
+
+    Args:
+        mask: of the whole tumour, of any shape.
+        tumour_core, enhancing: probability in [0, 1], of that shape.
+
+    Returns:
+        uint8 of that shape: 1 core that does not enhance, 2 oedema, 4 enhancing (as in BraTS 2017 to 2021).
+    """
+    enhances = enhancing > INNER_THRESHOLD
+    core = enhances | (tumour_core > INNER_THRESHOLD)
+    labels = np.where(enhances, ENHANCING_LABELS[-1], np.where(core, NECROTIC_LABEL, OEDEMA_LABEL))
+    return np.where(mask != 0, labels, 0).astype(np.uint8)
 
 
 def parse_names(names: str, allowed: tuple[str, ...], setting: str) -> tuple[str, ...]:

@@ -1,12 +1,7 @@
-"""From the segmenter's probability to a mask (a leaf: imports torch, numpy and the conventions alone)."""
+"""From the segmenter's probability to a mask (a leaf: imports torch and numpy alone)."""
 
 import numpy as np
 import torch
-
-from .conventions import ENHANCING_LABELS, NECROTIC_LABEL, OEDEMA_LABEL
-
-INNER_THRESHOLD = 0.5
-"""Tumour core and enhancing tumour are where their probability exceeds it."""
 
 
 def smooth_through_slices(probabilities: torch.Tensor, brain: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -55,24 +50,6 @@ def seeded_mask(probability: np.ndarray, threshold: float, seed_threshold: float
     kept = np.zeros(mask.shape, np.uint8)
     kept[box] = _grow(seeds[box], mask[box])
     return kept
-
-
-def nested_labels(mask: np.ndarray, tumour_core: np.ndarray, enhancing: np.ndarray) -> np.ndarray:
-    """Put whole tumour, tumour core and enhancing tumour together as BraTS labels.
-
-    The regions are nested: what enhances is core, and only the whole tumour has a core.
-
-    Args:
-        mask: of the whole tumour, of any shape.
-        tumour_core, enhancing: probability in [0, 1], of that shape.
-
-    Returns:
-        uint8 of that shape: 1 core that does not enhance, 2 oedema, 4 enhancing (as in BraTS 2017 to 2021).
-    """
-    enhances = enhancing > INNER_THRESHOLD
-    core = enhances | (tumour_core > INNER_THRESHOLD)
-    labels = np.where(enhances, ENHANCING_LABELS[-1], np.where(core, NECROTIC_LABEL, OEDEMA_LABEL))
-    return np.where(mask != 0, labels, 0).astype(np.uint8)
 
 
 def _grow(seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from recoseg_hf.pipeline.conventions import (
     FILE_ALIASES,
     MODALITIES,
     RESIDUAL_SOURCES,
+    nested_labels,
     parse_names,
     region_masks,
 )
@@ -48,3 +49,15 @@ def test_names_are_read_in_order_whatever_the_spaces():
 def test_other_names_are_refused_with_those_that_may_be_used(names):
     with pytest.raises(ValueError, match=r"inputs='.*'; expected distinct names out of flair, t1\."):
         parse_names(names, ("flair", "t1"), "inputs")
+
+
+def test_labels_are_nested_whatever_the_probabilities_are():
+    mask = np.array([0, 1, 1, 1, 1, 0], np.uint8)
+    core = np.array([0.9, 0.5, 0.6, 0.6, 0.1, 0.1], np.float32)
+    enhancing = np.array([0.1, 0.5, 0.4, 0.8, 0.8, 0.8], np.float32)
+    found = nested_labels(mask, core, enhancing)
+    assert found.tolist() == [0, 2, 1, 4, 4, 0]
+    assert found.dtype == np.uint8
+    regions = region_masks(found)
+    assert np.array_equal(regions["wt"], mask != 0)
+    assert not (regions["et"] & ~regions["tc"]).any()

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recoseg_hf.pipeline.conventions import region_masks
-from recoseg_hf.pipeline.masks import nested_labels, seeded_mask, smooth_through_slices
+from recoseg_hf.pipeline.masks import seeded_mask, smooth_through_slices
 
 
 @pytest.fixture
@@ -87,15 +86,3 @@ class TestSmoothThroughSlices:
         found = smooth_through_slices(probabilities, brain, 1.0)
         assert torch.equal(found[..., 0], probabilities[..., 0])
         assert not torch.allclose(found[..., 1], probabilities[..., 1])
-
-
-def test_labels_are_nested_whatever_the_probabilities_are():
-    mask = np.array([0, 1, 1, 1, 1, 0], np.uint8)
-    core = np.array([0.9, 0.5, 0.6, 0.6, 0.1, 0.1], np.float32)
-    enhancing = np.array([0.1, 0.5, 0.4, 0.8, 0.8, 0.8], np.float32)
-    found = nested_labels(mask, core, enhancing)
-    assert found.tolist() == [0, 2, 1, 4, 4, 0]
-    assert found.dtype == np.uint8
-    regions = region_masks(found)
-    assert np.array_equal(regions["wt"], mask != 0)
-    assert not (regions["et"] & ~regions["tc"]).any()
