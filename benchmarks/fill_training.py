@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.fill_readme import ROOT, read
+from recoseg_hf.evaluation.paper_table import table_markdown
 from recoseg_hf.evaluation.site_study import study_table
 from recoseg_hf.files import atomic_write
 
@@ -75,6 +76,12 @@ def site_study(result: Mapping[str, Any]) -> str:
     )
 
 
+def paper(result: Mapping[str, Any]) -> str:
+    """Every system of the paper and ours, on the same subjects."""
+    text = table_markdown(result).replace("\n## ", "\n### ").strip()
+    return f"{text}\n\nWhat became of each claim: `benchmarks/results/paper.md`."
+
+
 def training(result: Mapping[str, Any]) -> str:
     """What the loops cost."""
     rows = []
@@ -94,7 +101,7 @@ def training(result: Mapping[str, Any]) -> str:
 
 
 PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    part.__name__: part for part in (residual_folds, label_ladder, site_study, training)
+    part.__name__: part for part in (residual_folds, label_ladder, site_study, paper, training)
 }
 
 
