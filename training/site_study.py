@@ -31,7 +31,8 @@ from train_segmenter import SegmenterOptions, open_data, open_pipeline
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.anonymity import check_anonymous
-from recoseg_hf.evaluation.site_figure import draw_site_study, require_matplotlib
+from recoseg_hf.evaluation.canvas import require_drawing
+from recoseg_hf.evaluation.site_figure import draw_site_study
 from recoseg_hf.evaluation.site_measurement import REGION_THRESHOLD
 from recoseg_hf.evaluation.site_points import at_threshold, points_without_training
 from recoseg_hf.evaluation.site_study import VARIANTS, study_table, summarise_study
@@ -333,7 +334,7 @@ def write_result(study: Study, pretrained: Path, points: Sequence[Mapping[str, A
 def main(arguments: Sequence[str] | None = None, train: Train | None = None) -> None:
     """The whole study; `train` does a run, by default in a process of its own."""
     own, rest = parse_arguments(arguments)
-    require_matplotlib()
+    require_drawing()
     tune_process()
     disable_progress_bar()  # of loading a pipeline, which happens dozens of times
     study = plan_study(own, rest)

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recoseg_hf.errors import RecosegError
+from recoseg_hf.evaluation.canvas import new_figure, save
 from recoseg_hf.evaluation.intervals import bootstrap_interval, paired_difference_interval
-from recoseg_hf.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Okabe and Ito's blue and vermilion, told apart by shape and line too: name, colour, marker, line.
 _STYLES = {
@@ -125,7 +123,7 @@ def draw_label_curve(result: Mapping[str, Any], path: str | Path) -> None:
     """
     thresholds = sorted({row["threshold"] for row in result["curve"]}, reverse=True)
     width = 1.5 + 4.8 * len(thresholds)
-    figure = _figure(width)
+    figure = new_figure(width, 5.6, "constrained")
     panels = figure.subplots(1, len(thresholds), sharey=True, squeeze=False)[0]
     for panel, threshold in zip(panels, thresholds, strict=True):
         rows = [row for row in result["curve"] if row["threshold"] == threshold and row["mean"] is not None]
@@ -134,21 +132,7 @@ def draw_label_curve(result: Mapping[str, Any], path: str | Path) -> None:
     panels[0].set_ylabel("whole-tumour Dice, mean of validation subjects", fontsize=11)
     panels[0].legend(*panels[0].get_legend_handles_labels(), loc="lower right", fontsize=10, frameon=False)
     figure.supxlabel(textwrap.fill(result["caption"], int(14 * width)), fontsize=9, ha="left", x=0.02)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
-
-
-def require_drawing() -> None:
-    """Raise RecosegError now rather than after hours if matplotlib is missing."""
-    _figure(1)
-
-
-def _figure(width: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RecosegError("drawing needs matplotlib. Run: pip install 'recoseg_hf[eval]'") from None
-    return Figure(figsize=(width, 5.6), layout="constrained")
+    save(figure, Path(path))
 
 
 def _draw_panel(panel: Axes, rows: Sequence[Mapping[str, Any]], train_subjects: int) -> None:

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recoseg_hf.errors import RecosegError
+from recoseg_hf.evaluation.canvas import new_figure, save
 from recoseg_hf.evaluation.site_study import VARIANTS, study_caption
-from recoseg_hf.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart by marker and line too.
 _STYLES = {
@@ -24,11 +22,6 @@ _STYLES = {
     "all_but_last": ("#56B4E9", "v", (0, (1, 1))),
 }
 _SIDE_STEP = 0.14  # between markers of one size
-
-
-def require_matplotlib() -> None:
-    """Raise RecosegError now rather than after hours if matplotlib is missing."""
-    _new_figure()
 
 
 def draw_site_study(result: Mapping[str, Any], path: str | Path, region: str = "wt") -> None:
@@ -43,7 +36,7 @@ def draw_site_study(result: Mapping[str, Any], path: str | Path, region: str = "
         RecosegError: matplotlib is missing.
     """
     rows = [row for row in result["summary"] if row["region"] == region and row["difference"]["value"] is not None]
-    figure = _new_figure()
+    figure = new_figure(11.5, 6, "constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for panel, site in zip(panels, ("target", "source"), strict=True):
         here = [row for row in rows if row["site"] == site]
@@ -54,16 +47,7 @@ def draw_site_study(result: Mapping[str, Any], path: str | Path, region: str = "
     panels[1].legend(loc="best", fontsize=9, frameon=False)
     notes = f"{study_caption(result)} Bars: 95 % interval of the paired difference."
     figure.supxlabel(textwrap.fill(notes, 165), fontsize=8.5, ha="left", x=0.02)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
-
-
-def _new_figure() -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise RecosegError("drawing needs matplotlib. Run: pip install 'recoseg_hf[eval]'") from None
-    return Figure(figsize=(11.5, 6), layout="constrained")
+    save(figure, Path(path))
 
 
 def _title(site: str, age: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recoseg_hf.evaluation.figures.canvas import require_drawing, save
+from recoseg_hf.evaluation.canvas import require_drawing, save
 from recoseg_hf.evaluation.figures.subjects import find_subjects, rows_with_predictions, title_of
 from recoseg_hf.evaluation.paper_rows import BASELINE
 

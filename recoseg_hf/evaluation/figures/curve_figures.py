@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recoseg_hf.evaluation.figures.canvas import STYLES, chart
+from recoseg_hf.evaluation.canvas import STYLES, chart
 from recoseg_hf.evaluation.figures.cue_curves import RECALLS, MeanCurve
 from recoseg_hf.evaluation.figures.reliability import Reliability
 from recoseg_hf.pipeline.conventions import REGIONS

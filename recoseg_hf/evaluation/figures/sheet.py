@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from recoseg_hf.evaluation.figures.canvas import caption_inches, new_figure, put_caption
+from recoseg_hf.evaluation.canvas import caption_inches, new_figure, put_caption
 from recoseg_hf.inference.drawing import Colour
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.figures.canvas import STYLES, chart
+from recoseg_hf.evaluation.canvas import STYLES, chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

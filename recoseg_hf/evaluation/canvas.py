@@ -29,8 +29,8 @@ _CAPTION_SIZE = 8.5
 _CAPTION_INCHES = 0.16  # a line of it
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """A page of so many inches.
+def new_figure(width: float, height: float, layout: str | None = None) -> Figure:
+    """A page of so many inches, laid out as `matplotlib.figure.Figure` takes it.
 
     Raises:
         RecosegError: matplotlib is missing.
@@ -39,7 +39,7 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise RecosegError("drawing needs matplotlib. Run: pip install 'recoseg_hf[eval]'") from None
-    return Figure(figsize=(width, height), dpi=DPI)
+    return Figure(figsize=(width, height), dpi=DPI, layout=layout)
 
 
 def require_drawing() -> None:
@@ -49,8 +49,7 @@ def require_drawing() -> None:
 
 def chart(panels: int, caption: str, width: float = 4.6, height: float = 4.4) -> tuple[Figure, Sequence[Axes]]:
     """A page of panels side by side, each so many inches, over a caption."""
-    figure = new_figure(1 + width * panels, height + 0.4)
-    figure.set_layout_engine("constrained")
+    figure = new_figure(1 + width * panels, height + 0.4, "constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     figure.supxlabel(wrapped(caption, 1 + width * panels), fontsize=_CAPTION_SIZE, ha="left", x=0.02)
     for axis in axes:
