@@ -6,11 +6,14 @@
 DATA is a folder made by `recoseg prepare`. The result is the same data set with columns `synthetic_t1ce`, `spread`,
 `residual_max` and `spread_max`. A subject that the synthesizer was trained on is drawn by the fold model that never
 saw it; without fold models the residuals of those subjects are smaller than any that the segmenter will meet. The
-manifest records who was drawn by which weights. Stopped and repeated, it goes on where it was.
+manifest records who was drawn by which weights. Stopped and repeated, it goes on where it was; finished and repeated,
+it leaves all as it is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
@@ -18,6 +21,7 @@ from tqdm.auto import tqdm
 from recoseg_hf.cli.scripts import run_script
 from recoseg_hf.errors import InputError
 from recoseg_hf.inference.loading import load_pipeline
+from recoseg_hf.learning.folder_lock import in_turn
 from recoseg_hf.learning.options import option
 from recoseg_hf.learning.residual_cache import DrawSettings, write_cache
 from recoseg_hf.learning.residual_origin import describe_residuals, synthesizer_sha256
@@ -62,16 +66,27 @@ def main(options: CacheOptions) -> None:
     origin = describe_residuals(prepared, models, [synthesizer_sha256(pipeline) for pipeline in pipelines], plan)
     origin |= {"steps": steps, "samples": options.num_samples, "seed": options.seed}
     origin |= {"mixed_precision": options.mixed_precision, "device": pipelines[0].device.type}
-    precision = torch.autocast(pipelines[0].device.type, torch.bfloat16, enabled=options.mixed_precision == "bf16")
-    with precision, tqdm(total=sum(map(len, tables.values())), unit="slice") as bar:
-        write_cache(
-            tables,
-            options.output_dir,
-            lambda subject: pipelines[plan[subject]],
-            settings,
-            prepared | {"residuals": origin},
-            bar.update,
-        )
+    manifest, output = prepared | {"residuals": origin}, Path(options.output_dir)
+    with in_turn(output.with_name(f".{output.name}.lock")):
+        if is_drawn(output, manifest):
+            print(f"{output}: drawn already")
+            return
+        precision = torch.autocast(pipelines[0].device.type, torch.bfloat16, enabled=options.mixed_precision == "bf16")
+        with precision, tqdm(total=sum(map(len, tables.values())), unit="slice") as bar:
+            write_cache(tables, output, lambda subject: pipelines[plan[subject]], settings, manifest, bar.update)
+
+
+def is_drawn(output: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether the output holds the very draws that are asked for.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if not output.is_dir() or not any(output.iterdir()):
+        return False
+    if (output / "dataset_dict.json").is_file() and read_manifest(output) == manifest:
+        return True
+    raise InputError(output, "it holds other residuals", "a new folder", "Remove it or name another.")
 
 
 def check_options(options: CacheOptions) -> None:
@@ -79,7 +94,8 @@ def check_options(options: CacheOptions) -> None:
     output = Path(options.output_dir)
     if output.resolve() == Path(options.train_data_dir).resolve():
         raise InputError(output, "it is --train_data_dir", "another folder", "Name a new one.")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    finished = (output / "dataset_dict.json").is_file()
+    if output.exists() and not finished and (not output.is_dir() or any(output.iterdir())):
         raise InputError(output, "it is not empty", "a new folder", "Remove it or name another.")
     if options.mixed_precision not in ("no", "bf16"):
         raise InputError("--mixed_precision", options.mixed_precision, "no or bf16", "Choose one of them.")

@@ -21,18 +21,23 @@ from typing import Any
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.claims import judge_claims
+from recoseg_hf.evaluation.baselines import monai_part
+from recoseg_hf.evaluation.canvas import require_drawing
+from recoseg_hf.evaluation.claims import judge_folder
 from recoseg_hf.evaluation.cohort import evaluate_masks
 from recoseg_hf.evaluation.differences import paired_differences
 from recoseg_hf.evaluation.figures import draw_figures
+from recoseg_hf.evaluation.paper_folder import PaperFolder
 from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
 from recoseg_hf.evaluation.paper_table import claims_markdown, table_csv, table_markdown
 from recoseg_hf.evaluation.report import write_report
+from recoseg_hf.evaluation.site_card import SubjectsOf
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.cohort import predict_cohort
 from recoseg_hf.learning.folder_lock import in_turn
-from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_split
+from recoseg_hf.learning.slice_batches import slices_of_cases
+from recoseg_hf.learning.slices import SliceSettings, read_split
 from recoseg_hf.learning.stages import Stages
 from recoseg_hf.process import tune_process
 
@@ -74,8 +79,7 @@ class DataSet:
             raise InputError(f"--data {given}", "no NAME=FOLDER", "a name and a folder", "Give it as --data X=FOLDER.")
         self.options, self.cases = options, Path(cases)
         self.folder = options.output_dir / self.name
-        self.split = self.cases / "splits.json"
-        self.validation = read_split(self.split, self.cases)["validation"]
+        self.validation = read_split(self.cases / "splits.json", self.cases)["validation"]
         self.stages = Stages(self.folder / "stages", HERE, shlex.split(options.launch))
 
     def carry_out(self, name: str, row: Row) -> dict[str, Any]:
@@ -93,10 +97,13 @@ class DataSet:
         target, steps = self.folder / "systems" / name, self.options.inference_steps
         settings = {"num_inference_steps": steps} if steps and not ROWS[name].full_size else {}
         with in_turn(self.folder / "systems" / f".{name}.lock"):
+            fresh = target.with_name(f".{name}")
+            ROWS[name].write_system(shipped_folder("pipelines"), fresh, self.options.full_size, settings)
             if not target.is_dir():
-                partial = target.with_name(f".{name}")
-                ROWS[name].write_system(shipped_folder("pipelines"), partial, self.options.full_size, settings)
-                partial.rename(target)
+                fresh.rename(target)
+            elif configurations(fresh) != configurations(target):
+                remedy = "Repeat that command's --full_size and --inference_steps, or name another --output_dir."
+                raise InputError(target, "made for other settings", "the systems of this command", remedy)
         return target
 
     def slices(self, system: Path) -> Path:
@@ -105,8 +112,7 @@ class DataSet:
         values = [str(value) for value in settings.__dict__.values()]
         target = self.folder / "slices" / "_".join(values)
         with in_turn(self.folder / "slices" / f".{target.name}.lock"):
-            if not (target / "dataset_dict.json").is_file():
-                prepare_dataset(self.cases, target, self.split, settings)
+            slices_of_cases(self.cases, target, settings)
         return target
 
     def synthesizer(self, name: str, folds: int = 0, fold: int = 0) -> Path:
@@ -175,6 +181,7 @@ class DataSet:
     def judged(self, name: str, model: Path) -> dict[str, Any]:
         """Predictions of the validation subjects, and what they are worth."""
         predictions, result = self.folder / "predictions" / name, self.folder / "results" / f"{name}.json"
+        SubjectsOf(self.cases, "validation").check_unseen([model])
         with in_turn(self.folder / "results" / f".{name}.lock"):
             if not result.is_file():
                 self.predict(model, predictions)
@@ -187,6 +194,12 @@ class DataSet:
         for outcome in predict_cohort(load_pipeline(model), self.validation, predictions, seed=self.options.seed):
             if outcome.state == "failed":
                 raise InputError(outcome.folder, outcome.message, "a case that can be predicted", "Mend it.")
+
+
+def configurations(system: Path) -> dict[str, Any]:
+    """What a folder of configurations holds, by file."""
+    files = sorted(system.rglob("*.json"))
+    return {str(file.relative_to(system)): json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
 def compared(results: Mapping[str, Mapping]) -> dict[str, Any]:
@@ -209,7 +222,7 @@ def write_tables(folder: Path, results: Mapping[str, Mapping[str, Mapping]], opt
     differences = {data: compared(rows) for data, rows in results.items()}
     whole = {"options": dict(options), "results": unnamed, "differences": differences}
     write_json(folder / "results.json", whole)
-    claims = claims_markdown(judge_claims(folder))
+    claims = claims_markdown(judge_folder(PaperFolder(folder, whole)))
     for file, text in (("table.csv", table_csv(whole)), ("table.md", f"{table_markdown(whole)}\n{claims}")):
         with atomic_write(folder / file) as path:
             path.write_text(text, encoding="utf-8")
@@ -227,6 +240,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The whole table."""
     options = parse_arguments(arguments)
     rows = chosen_rows(options.systems)
+    require_drawing()
+    monai_part("metrics")
     tune_process()
     sets = [DataSet(options, given) for given in options.data]
     results: dict[str, dict[str, Any]] = {data.name: {} for data in sets}
@@ -235,7 +250,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for data in sets:
             print(f"{data.name}: {row.title}, {options.budget} steps", flush=True)
             results[data.name][name] = data.carry_out(name, row)
-        write_tables(options.output_dir, results, made_with)
+        with in_turn(options.output_dir / ".tables.lock"):
+            write_tables(options.output_dir, results, made_with)
     for data in sets:
         draw_figures(data.folder, data.cases, list(rows), data.folder / "figures")
     print((options.output_dir / "table.md").read_text(encoding="utf-8"))

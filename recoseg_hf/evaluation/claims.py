@@ -204,12 +204,12 @@ OUR_CLAIMS: tuple[Claim, ...] = (
     _ours(
         "The residual helps beyond the T1ce that it is made of: ReCoSeg small, over its own net with T1ce.",
         Better("recoseg_small", "small_t1ce"),
-        "one net, one recipe, the residual in place of T1ce",
+        "one net, the residual in place of T1ce; it is left out of one slice in six, the T1ce never",
     ),
     _ours(
         "The residual adds to the T1ce: the same net with both, over T1ce alone.",
         Better("small_both", "small_t1ce"),
-        "one net, one recipe, the residual apart",
+        "one net, the residual apart; both are left out of one slice in six, the T1ce alone never",
     ),
     _ours(
         "In 3D too: the residual segments better than the T1ce that it is made of.",
@@ -224,7 +224,17 @@ OUR_CLAIMS: tuple[Claim, ...] = (
     _ours(
         "Diffusion is worth it: its residual segments better than that of a one-step regression.",
         Better("recoseg_plus_plus", "regression"),
-        "the same net, loss and budget, one step",
+        "the same net and budget, one step; the regression has no L_recon",
+    ),
+    _ours(
+        "Learning TC and ET beside it makes the whole tumour no worse, but better.",
+        Better("three_regions", "recoseg_plus_plus", ("dice",)),
+        "three heads against the paper's one",
+    ),
+    _ours(
+        "Where the synthesizer learns matters: from healthy slices alone, over from slices with tumour.",
+        Better("synthesis_healthy", "synthesis_tumour", ("dice",)),
+        "a residual marks what the synthesizer does not know",
     ),
     _ours(
         "Residuals drawn out of fold train a better segmenter than those of subjects that the synthesizer has seen.",

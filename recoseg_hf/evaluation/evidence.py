@@ -27,7 +27,7 @@ class Measurement:
         value: the mean difference, the claimed better side minus the other; None where it was not measured.
         interval: 95 % by subject; None for fewer than two subjects.
         n: subjects that have the score on both sides.
-        higher, lower: on how many of them the difference is above, and below, 0.
+        higher, lower: on how many of them the difference is above, and below, 0; None where that is not known.
         why: where there is no value, the reason in a few words.
     """
 
@@ -35,8 +35,8 @@ class Measurement:
     value: float | None = None
     interval: tuple[float, float] | None = None
     n: int = 0
-    higher: int = 0
-    lower: int = 0
+    higher: int | None = 0
+    lower: int | None = 0
     why: str = ""
 
     @property
@@ -266,7 +266,7 @@ def _at_setting(test: OwnSetting, other: str, found: Mapping[str, Any]) -> Measu
         return Measurement(name, why="no subject has the score in both")
     sign, shift = (1, test.margin) if tolerant else (-1, 0.0)
     interval = tuple(sorted(sign * end + shift for end in found["interval"])) if found["interval"] else None
-    higher, lower = (found["better"], found["worse"])[::sign]
+    higher, lower = (None, None) if tolerant else (found["worse"], found["better"])
     return Measurement(name, sign * found["value"] + shift, interval, found["n"], higher, lower)
 
 

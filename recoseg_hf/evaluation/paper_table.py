@@ -131,12 +131,16 @@ def _numbers(verdict: Verdict) -> str:
 
 def _caption(options: Mapping[str, Any]) -> str:
     size = "the paper's widths" if options["full_size"] else "widths 32-64-128 on pixels folded 2 x 2"
-    steps = f", {options['inference_steps']} denoising steps" if options["inference_steps"] else ""
+    steps = f" and {options['inference_steps']} denoising steps" if options["inference_steps"] else ""
     return (
-        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D rows: "
-        f"{options['patches']} patches), {100 * options['healthy_slice_share']:.0f} % of the slices without tumour, "
-        f"seed {options['seed']}, {size} (ReCoSeg small: its own){steps}, precision {options['mixed_precision']}. "
-        "Values are means over the validation subjects with 95 % bootstrap intervals by subject."
+        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D nets: of "
+        f"{options['patches']} patches), seed {options['seed']}, precision {options['mixed_precision']}. "
+        f"The paper's 2D systems have {size}{steps}; ReCoSeg small, the regression and the 3D nets their own. "
+        f"2D segmenters see {100 * options['healthy_slice_share']:.0f} % of the slices without tumour, and those with "
+        "a residual none in one slice of six. Each system has its own threshold (`pipelines/README.md`). "
+        "Of each net the best of four validations is kept, chosen on the subjects that are judged here, as the "
+        "thresholds of ReCoSeg small were: values are optimistic for that. Means over the validation subjects with "
+        "95 % bootstrap intervals by subject."
     )
 
 

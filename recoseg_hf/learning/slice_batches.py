@@ -148,7 +148,7 @@ def open_slices(
 
     source = slices_folder(train_data_dir, output_dir)
     if source != Path(train_data_dir):
-        _slices_of_cases(Path(train_data_dir), source, settings)
+        slices_of_cases(Path(train_data_dir), source, settings)
     check_settings(source, settings)
     tables, manifest = load_from_disk(str(source)), read_manifest(source)
     for name in ("train", "validation"):
@@ -171,8 +171,17 @@ def slices_folder(train_data_dir: str | Path, output_dir: str | Path) -> Path:
     return source if (source / "dataset_dict.json").is_file() else Path(output_dir) / "slices"
 
 
-def _slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> None:
-    """Prepare a BraTS-style folder once; later runs must find the same files in it."""
+def slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> None:
+    """Prepare a BraTS-style folder once; later runs must find the same files in it.
+
+    Args:
+        cases: with `splits.json`, where some are to be left out of training.
+        slices: made where it is missing.
+        settings: of the preparation.
+
+    Raises:
+        InputError: the slices there are of other cases, of another split or made with other settings.
+    """
     split = cases / "splits.json" if (cases / "splits.json").is_file() else None
     if not (slices / "dataset_dict.json").is_file():
         prepare_dataset(cases, slices, split, settings)

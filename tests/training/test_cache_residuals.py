@@ -109,6 +109,13 @@ class TestOutOfFold:
         expected = [["sub-03"], *folds(SPLIT["train"], 2, seed=0)]
         assert [model["subjects"] for model in origin["models"]] == expected
 
+    def test_repeated_it_leaves_all_as_it_is(self, cache, models, prepared, out_of_fold):
+        before = {file: file.stat().st_mtime_ns for file in out_of_fold.rglob("*")}
+        cache(models[0], prepared, out_of_fold, models[1:])
+        assert {file: file.stat().st_mtime_ns for file in out_of_fold.rglob("*")} == before
+        with pytest.raises(InputError, match="it holds other residuals; expected a new folder"):
+            cache(models[0], prepared, out_of_fold, models[1:], seed=1)
+
     def test_the_order_of_the_folds_does_not_matter(self, cache, models, prepared, out_of_fold, tmp_path):
         turned = cache(models[0], prepared, tmp_path / "turned", models[:0:-1])
         found, expected = (

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,22 @@ def test_another_budget_is_not_mixed_in(reproduce, brats_like, table):
     given[given.index("--budget") + 1] = "3"
     with pytest.raises(InputError, match=r"model_unet2d_t1ce\.json: done with .*max_train_steps 2 \(now 3\)"):
         reproduce.main(given)
+
+
+def test_other_sizes_are_not_mixed_in(reproduce, brats_like, table):
+    given = arguments(brats_like, table, "ddmm_synth")
+    given[given.index("--inference_steps") + 1] = "3"
+    with pytest.raises(InputError, match=r"ddmm_synth: made for other settings; expected the systems of this command"):
+        reproduce.main(given)
+
+
+def test_another_split_is_not_judged_by_nets_that_learnt_from_it(reproduce, brats_like, table, tmp_path):
+    cases = shutil.copytree(brats_like, tmp_path / "cases")
+    split = json.loads((cases / "splits.json").read_text())
+    swapped = split | {"train": split["validation"], "validation": split["train"]}
+    (cases / "splits.json").write_text(json.dumps(swapped))
+    with pytest.raises(InputError, match=r"made of other cases than .* holds now \(another split\)"):
+        reproduce.main(arguments(cases, table, "unet2d_t1ce"))
 
 
 @pytest.mark.parametrize(

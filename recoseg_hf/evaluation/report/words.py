@@ -24,7 +24,9 @@ def said(measurement: Measurement) -> str:
     digits, unit = _UNITS.get(measurement.score, (3, ""))
     low_high = [shown(end, digits, sign=True) for end in measurement.interval or ()]
     interval = f" ({' to '.join(low_high)})" if low_high else ""
-    counts = f"n = {measurement.n}: {measurement.higher} up, {measurement.lower} down"
+    counts = f"n = {measurement.n}"
+    if measurement.higher is not None:
+        counts += f": {measurement.higher} up, {measurement.lower} down"
     return f"{measurement.score} {shown(measurement.value, digits, sign=True)}{unit}{interval}, {counts}"
 
 
