@@ -44,7 +44,7 @@ def accuracy_rows(result: dict) -> list[tuple[str, str, str]]:
     """Whole tumour, the other regions and the synthetic T1ce."""
     command, default = "`measure_model.py accuracy`", result["default"]
     regions = [
-        (f"{name.upper()} Dice per volume, probability above 0.5", statistic(region["volume"]["dice"]), command)
+        (f"{name.upper()} Dice per volume, `_labels.nii.gz`", statistic(region["volume"]["dice"]), command)
         for name, region in result["regions"].items()
     ]
     return [

@@ -26,6 +26,7 @@ from recoseg_hf.evaluation.canvas import require_drawing
 from recoseg_hf.evaluation.claims import judge_folder
 from recoseg_hf.evaluation.cohort import evaluate_masks
 from recoseg_hf.evaluation.differences import paired_differences
+from recoseg_hf.evaluation.equal_thresholds import at_equal_thresholds
 from recoseg_hf.evaluation.figures import draw_figures
 from recoseg_hf.evaluation.paper_folder import PaperFolder
 from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
@@ -216,11 +217,13 @@ def compared(results: Mapping[str, Mapping]) -> dict[str, Any]:
     return found
 
 
-def write_tables(folder: Path, results: Mapping[str, Mapping[str, Mapping]], options: Mapping[str, Any]) -> None:
-    """JSON, CSV and Markdown of all data sets, without a subject's name."""
+def write_tables(
+    folder: Path, results: Mapping[str, Mapping[str, Mapping]], options: Mapping[str, Any], **more: Mapping[str, Any]
+) -> None:
+    """JSON, CSV and Markdown of all data sets, without a subject's name; `more` goes into the JSON as it is."""
     unnamed = {data: {name: _unnamed(result) for name, result in rows.items()} for data, rows in results.items()}
     differences = {data: compared(rows) for data, rows in results.items()}
-    whole = {"options": dict(options), "results": unnamed, "differences": differences}
+    whole = {"options": dict(options), "results": unnamed, "differences": differences, **more}
     write_json(folder / "results.json", whole)
     claims = claims_markdown(judge_folder(PaperFolder(folder, whole)))
     for file, text in (("table.csv", table_csv(whole)), ("table.md", f"{table_markdown(whole)}\n{claims}")):
@@ -252,6 +255,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results[data.name][name] = data.carry_out(name, row)
         with in_turn(options.output_dir / ".tables.lock"):
             write_tables(options.output_dir, results, made_with)
+    equal = {data.name: at_equal_thresholds(data.folder, data.cases, list(rows)) for data in sets}
+    with in_turn(options.output_dir / ".tables.lock"):
+        write_tables(options.output_dir, results, made_with, equal_thresholds=equal)
     for data in sets:
         draw_figures(data.folder, data.cases, list(rows), data.folder / "figures")
     print((options.output_dir / "table.md").read_text(encoding="utf-8"))

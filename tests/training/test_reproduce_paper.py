@@ -59,6 +59,7 @@ def test_the_table_says_what_was_run_and_names_nobody(table):
     assert "2D systems have widths 32-64-128 on pixels folded 2 x 2 and 2 denoising steps" in text
     assert "## Simulated, n = 1 validation subjects" in text
     assert "| DDMM-Synth (as used by ReCoSeg++) |" in text
+    assert "| all rows at the same threshold | Dice at 0.15 | minus UNet2D + T1ce |" in text
     lines = list(csv.DictReader((table / "table.csv").open()))
     assert [line["row"] for line in lines] == ["unet2d_t1ce", "unet3d", "ddmm_synth"]  # as the table has them
     assert all(0 <= float(line["volume_dice"]) <= 1 for line in lines)
