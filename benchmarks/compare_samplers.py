@@ -34,6 +34,7 @@ from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.learning.slices import SliceSettings, prepare_case
+from recoseg_hf.pipeline.conventions import nested_labels
 from recoseg_hf.pipeline.denoising import slice_generators
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
@@ -68,8 +69,8 @@ def choose_slices(pipeline: ReCoSegPipeline, case: Case, count: int) -> ChosenSl
     if not held.size:
         raise InputError(case.subject, "no tumour in its reference", "a subject with tumour", "Choose others.")
     chosen = held[np.unique(np.linspace(0, len(held) - 1, count).round().astype(int))]
-    whole, core, enhancing = (_planes(regions[chosen, place : place + 1]) > 0.5 for place in range(3))
-    labels = np.select([enhancing, core, whole], [4, 1, 2]).astype(np.uint8)
+    whole, core, enhancing = (_planes(regions[chosen, place : place + 1]) for place in range(3))
+    labels = nested_labels(whole > 0.5, core, enhancing)
     t1, t1ce, brain = (_planes(images[chosen]) for images in (stack.t1, stack.t1ce, stack.brain))
     return ChosenSlices(chosen.tolist(), stack.conditions[chosen], t1, t1ce, brain, labels)
 

@@ -123,6 +123,12 @@ def statistic(terms: Sequence[tuple[float, float]], bootstrap: Mapping) -> dict:
     }
 
 
+def mean_statistic(values: Sequence[float | None]) -> dict:
+    """Return the mean over subjects as a statistic, with the bootstrap of `aggregate`; None has no score."""
+    bootstrap = {"seed": 0, "resamples": 10_000, "level": 0.95}
+    return statistic([(0, 0) if value is None else (value, 1) for value in values], bootstrap)
+
+
 def _statistics(records: Sequence[Mapping], scores: Mapping[str, Terms], bootstrap: Mapping) -> dict | None:
     """Return a statistic for each score; None without records."""
     if not records:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recoseg_hf.evaluation.aggregation import statistic
+from recoseg_hf.evaluation.aggregation import mean_statistic
 from recoseg_hf.evaluation.comparison import compare_case, compare_synthesis
 from recoseg_hf.evaluation.curves import compare_cues
 from recoseg_hf.evaluation.remembered import remember
@@ -211,9 +211,7 @@ def _own_settings(model: Any, prediction: Prediction) -> dict[str, Any]:
 
 
 def _statistics(subjects: Sequence[Scores]) -> dict[str, dict]:
-    bootstrap = {"seed": 0, "resamples": 10_000, "level": 0.95}
-    terms = {name: [(0, 0) if one[name] is None else (one[name], 1) for one in subjects] for name in subjects[0]}
-    return {name: statistic(values, bootstrap) for name, values in terms.items()}
+    return {name: mean_statistic([one[name] for one in subjects]) for name in subjects[0]}
 
 
 def _compared(subjects: Sequence[Scores], own: Sequence[Scores]) -> dict[str, dict]:

@@ -34,15 +34,9 @@ def with_segmenter_inputs(pipeline: ReCoSegPipeline, names: str) -> ReCoSegPipel
         raise InputError(
             "--segmenter_inputs", found, "the residual in both or in neither", "Start from a system of pipelines/."
         )
-    settings = {
-        name: value
-        for name, value in pipeline.config.items()
-        if not name.startswith("_") and name not in pipeline.components
-    }
-    segmenter = _regrown(pipeline, channels)
-    return ReCoSegPipeline(
-        **{**pipeline.components, "segmenter": segmenter}, **{**settings, "segmenter_inputs": ",".join(channels)}
-    )
+    settings = {name: value for name, value in pipeline.config.items() if not name.startswith("_")}
+    changed = {"segmenter": _regrown(pipeline, channels), "segmenter_inputs": ",".join(channels)}
+    return ReCoSegPipeline(**settings | pipeline.components | changed)
 
 
 def _regrown(pipeline: ReCoSegPipeline, channels: tuple[str, ...]) -> UNet2DModel:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recoseg_hf.evaluation.aggregation import statistic
+from recoseg_hf.evaluation.aggregation import mean_statistic
 from recoseg_hf.evaluation.curves import precision_recall_curve, prevalence, static_residual
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.pipeline.conventions import REGIONS, region_masks
 
 RECALLS = np.linspace(0.01, 1, 100)
 """Where subjects' curves are averaged; a residual's and an intensity's thresholds have no common scale."""
-
-_BOOTSTRAP = {"seed": 0, "resamples": 10_000, "level": 0.95}
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def mean_curves(subjects: Sequence[Curves]) -> dict[tuple[str, str], MeanCurve]:
         if curves:
             found[key] = MeanCurve(
                 np.mean([curve.precision for curve in curves], axis=0),
-                statistic([(curve.average_precision, 1) for curve in curves], _BOOTSTRAP),
+                mean_statistic([curve.average_precision for curve in curves]),
                 float(np.mean([curve.prevalence for curve in curves])),
                 len(curves),
             )

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from recoseg_hf.evaluation.aggregation import statistic
+from recoseg_hf.evaluation.aggregation import mean_statistic
 from recoseg_hf.evaluation.metrics import counts, dice
 from recoseg_hf.evaluation.thresholds import THRESHOLDS
 from recoseg_hf.pipeline.masks import seeded_mask
-
-_BOOTSTRAP = {"seed": 0, "resamples": 10_000, "level": 0.95}
 
 
 def dice_at_thresholds(
@@ -48,7 +46,4 @@ def mean_dice(scores: Sequence[Sequence[float | None]], thresholds: Sequence[flo
         thresholds: that were tried.
     """
     by_threshold: Mapping[float, Sequence] = dict(zip(thresholds, zip(*scores, strict=True), strict=True))
-    return {
-        one: statistic([(value or 0, 0 if value is None else 1) for value in values], _BOOTSTRAP)
-        for one, values in by_threshold.items()
-    }
+    return {one: mean_statistic(values) for one, values in by_threshold.items()}
