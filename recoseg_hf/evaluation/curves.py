@@ -36,7 +36,7 @@ def average_precision(cue: np.ndarray, mask: np.ndarray, inside: np.ndarray) -> 
     Raises:
         ValueError: the shapes differ, or a value inside is not finite.
     """
-    return _ranked(cue, inside).average_precision(mask)
+    return rank(cue, inside).average_precision(mask)
 
 
 def prevalence(mask: np.ndarray, inside: np.ndarray) -> float | None:
@@ -56,7 +56,7 @@ def precision_recall_curve(
         (threshold, precision, recall), float64 each: of the voxels whose cue is `threshold` or more, the share that
         is positive; and the share of all positive ones that these are. None where no voxel inside is positive.
     """
-    return _ranked(cue, inside).curve(mask)
+    return rank(cue, inside).curve(mask)
 
 
 def precision_at_recalls(
@@ -70,12 +70,7 @@ def precision_at_recalls(
     Returns:
         One precision for each recall; None where no voxel inside is positive.
     """
-    curve = precision_recall_curve(cue, mask, inside)
-    if curve is None:
-        return None
-    _, precision, recall = curve
-    places = np.searchsorted(recall, np.asarray(recalls) - 1e-12)
-    return precision[np.minimum(places, len(recall) - 1)].tolist()
+    return rank(cue, inside).precision_at(mask, recalls)
 
 
 def static_residual(t1: np.ndarray, t1ce: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -117,7 +112,7 @@ def compare_cues(cues: Mapping[str, np.ndarray], labels: np.ndarray, inside: np.
     shares = {region: prevalence(masks[region], inside) for region in REGIONS}
     found = {}
     for name, cue in zip(cues, images, strict=True):
-        ranked = _ranked(cue, inside)  # sorting is what takes time, and all regions share it
+        ranked = rank(cue, inside)  # sorting is what takes time, and all regions share it
         found[name] = {
             region: {"average_precision": ranked.average_precision(masks[region]), "prevalence": shares[region]}
             for region in REGIONS
@@ -126,7 +121,7 @@ def compare_cues(cues: Mapping[str, np.ndarray], labels: np.ndarray, inside: np.
 
 
 @dataclass(frozen=True)
-class _Ranked:
+class Ranked:
     """The voxels inside, the highest of the cue first.
 
     Attributes:
@@ -160,8 +155,18 @@ class _Ranked:
         _, precision, recall = curve
         return float(np.sum(np.diff(recall, prepend=0) * precision))
 
+    def precision_at(self, mask: np.ndarray, recalls: Sequence[float]) -> list[float] | None:
+        """As `precision_at_recalls`."""
+        curve = self.curve(mask)
+        if curve is None:
+            return None
+        _, precision, recall = curve
+        places = np.searchsorted(recall, np.asarray(recalls) - 1e-12)
+        return precision[np.minimum(places, len(recall) - 1)].tolist()
 
-def _ranked(cue: np.ndarray, inside: np.ndarray) -> _Ranked:
+
+def rank(cue: np.ndarray, inside: np.ndarray) -> Ranked:
+    """Sort the voxels inside by a cue, for several masks; arguments and errors as `average_precision`."""
     cue, inside = np.asarray(cue), np.asarray(inside, dtype=bool)
     if cue.shape != inside.shape:
         raise ValueError(f"shapes differ: cue {cue.shape}, inside {inside.shape}")
@@ -171,7 +176,7 @@ def _ranked(cue: np.ndarray, inside: np.ndarray) -> _Ranked:
     order = np.argsort(-values)  # equal values may come in any order: only the last of them is looked at
     values = values[order]
     last = np.flatnonzero(np.append(values[1:] != values[:-1], np.ones(min(len(values), 1), bool)))
-    return _Ranked(inside, order, last, values[last].astype(np.float64))
+    return Ranked(inside, order, last, values[last].astype(np.float64))
 
 
 def _unit(scan: np.ndarray, brain: np.ndarray, name: str) -> np.ndarray:

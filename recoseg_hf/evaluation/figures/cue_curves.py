@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recoseg_hf.evaluation.aggregation import mean_statistic
-from recoseg_hf.evaluation.curves import precision_recall_curve, prevalence, static_residual
+from recoseg_hf.evaluation.curves import Ranked, prevalence, rank, static_residual
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.pipeline.conventions import REGIONS, region_masks
 
@@ -64,17 +64,20 @@ def subject_curves(cues: Mapping[str, np.ndarray], labels: np.ndarray, inside: n
         inside: bool, of that shape: the brain.
     """
     masks = region_masks(labels)
-    return {(name, region): _curve(cue, masks[region], inside) for name, cue in cues.items() for region in REGIONS}
+    shares = {region: prevalence(masks[region], inside) for region in REGIONS}
+    ranked = {name: rank(cue, inside) for name, cue in cues.items()}
+    return {
+        (name, region): _curve(one, masks[region], shares[region])
+        for name, one in ranked.items()
+        for region in REGIONS
+    }
 
 
-def _curve(cue: np.ndarray, mask: np.ndarray, inside: np.ndarray) -> CueCurve | None:
-    found = precision_recall_curve(cue, mask, inside)
-    if found is None:
+def _curve(ranked: Ranked, mask: np.ndarray, share: float) -> CueCurve | None:
+    precision = ranked.precision_at(mask, RECALLS)
+    if precision is None:
         return None
-    _, precision, recall = found
-    places = np.minimum(np.searchsorted(recall, RECALLS - 1e-12), len(recall) - 1)
-    area = float(np.sum(np.diff(recall, prepend=0) * precision))
-    return CueCurve(precision[places], area, prevalence(mask, inside))
+    return CueCurve(np.array(precision), ranked.average_precision(mask), share)
 
 
 @dataclass(frozen=True)
