@@ -18,7 +18,7 @@ CORE = [
     "jinja2>=3.1.6",
     "nibabel>=5.4.2",
     "numpy>=2.4",
-    "Pillow>=13.0",
+    "Pillow>=12.3",
     "rich>=15.0",
     "safetensors>=0.8",
     "torch>=2.13",
@@ -28,7 +28,17 @@ CORE = [
 TRAIN = ["pyyaml>=6.0.3", "tensorboard>=2.21"]
 EVAL = ["matplotlib>=3.11", "monai>=1.6.1", "scipy>=1.17"]
 PHANTOM = ["nilearn>=0.14.1"]
-DEV = ["hypothesis>=6.170", "pytest>=9.2", "ruff==0.17.6"]
+DEMO = ["gradio>=6.31,<7"]
+DOCS = ["mkdocs-material>=9.8", "mkdocstrings[python]>=1.0.8"]
+DEV = [
+    "hypothesis>=6.170",
+    "ipykernel>=7.4",
+    "nbclient>=0.11",
+    "nbformat>=5.11",
+    "playwright>=1.65",
+    "pytest>=9.2",
+    "ruff==0.17.6",
+]
 
 
 def version() -> str:
@@ -67,7 +77,9 @@ setup(
         "train": TRAIN,
         "eval": EVAL,
         "phantom": PHANTOM,
-        "dev": TRAIN + EVAL + PHANTOM + DEV,
+        "demo": DEMO + PHANTOM,
+        "docs": DOCS,
+        "dev": TRAIN + EVAL + PHANTOM + DEMO + DOCS + DEV,
     },
     entry_points={"console_scripts": ["recoseg = recoseg_hf.cli:main"]},
     cmdclass={"build_py": BuildWithData},
