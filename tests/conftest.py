@@ -69,3 +69,13 @@ def tiny_model(tiny_pipeline, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tiny_pipeline.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def loopback_hub():
+    """A Hub in memory, one for a module's tests; its clients are processes with `loopback_hub.environment(folder)`."""
+    from tests.hub.loopback_hub import LoopbackHub
+
+    with LoopbackHub() as hub:
+        yield hub
+    assert not hub.unhandled, f"asked for what the loopback Hub does not know: {hub.unhandled}"
