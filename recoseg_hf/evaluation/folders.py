@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.imaging.layout import SYNTHETIC_MARK, folders_under, modalities_in, safe_name, subject_of
+from recoseg_hf.imaging.layout import SYNTHETIC_MARK, folders_under, modalities_in, subject_of, subject_of_folder
 from recoseg_hf.imaging.paths import IMAGE_SUFFIXES, image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS
 
@@ -127,7 +127,7 @@ def _check_folder(path: Path) -> None:
 def _references_in(folder: Path) -> Iterator[Reference]:
     files = modalities_in(folder)
     segmentations = files.get("seg", [])
-    own_name = (safe_name(folder.resolve().name),) if len(segmentations) < 2 else ()
+    own_name = (subject_of_folder(folder),) if len(segmentations) < 2 else ()
     for seg in segmentations:
         subject = subject_of(seg)
         measured = {name: _only_scan(folder, files, name, subject) for name in _SCANS}

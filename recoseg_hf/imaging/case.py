@@ -12,7 +12,7 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import safe_subject_id
 from recoseg_hf.imaging import grids
-from recoseg_hf.imaging.layout import case_files, safe_name, subject_of
+from recoseg_hf.imaging.layout import case_files, subject_of, subject_of_folder
 from recoseg_hf.imaging.layout import find_cases as find_cases
 from recoseg_hf.imaging.volume import GRID_TOLERANCE_MM, Volume, read_labels, read_volume, same_grid
 from recoseg_hf.pipeline.conventions import MODALITIES
@@ -29,7 +29,8 @@ class Case:
         t2: T2.
         t1ce: contrast-enhanced T1, or None.
         seg: uint8 BraTS labels, or None.
-        sources: where each volume was read from, by modality; empty for a simulated case.
+        sources: where each volume was read from, by modality: a file, or words for a cell of a data set; empty for a
+            simulated case.
 
     Raises:
         InputError: a volume does not share the grid of `flair`, or the subject id is unsafe.
@@ -41,7 +42,7 @@ class Case:
     t2: Volume
     t1ce: Volume | None = None
     seg: Volume | None = None
-    sources: Mapping[str, Path] = field(default_factory=dict)
+    sources: Mapping[str, str | Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         safe_subject_id(self.subject)
@@ -60,20 +61,21 @@ class Case:
     def from_folder(cls, path: str | Path, subject: str | None = None, segmentation: bool = True) -> Case:
         """Read a case from a folder with one file per modality.
 
-        A file's modality is the last part of its name after `_` or `-`, in upper or lower case: `flair` or `t2f`, `t1`
-        or `t1n`, `t2` or `t2w`, `t1ce`, `t1c` or `t1gd`, `seg`. T1ce and the segmentation may be absent.
+        A file's modality is the last part of its name after `_` or `-`, in upper or lower case: `flair` or `t2f`;
+        `t1`, `t1n` or `t1w`; `t2` or `t2w`; `t1ce`, `t1c`, `t1gd`, or a BIDS `_ce-<agent>_T1w`; `seg` or `dseg`. T1ce
+        and the segmentation may be absent. That of a BIDS subject may stand under `derivatives`.
 
         Args:
-            path: for example `Brats18_CBICA_ABM_1/`, with `Brats18_CBICA_ABM_1_flair.nii.gz` and the others in it.
-            subject: identifier; by default taken from the folder's name.
+            path: for example `Brats18_CBICA_ABM_1/`, with `Brats18_CBICA_ABM_1_flair.nii.gz` and the others in it, or
+                `sub-01/anat/`.
+            subject: identifier; by default taken from the folder's name, in BIDS `sub-01` or `sub-01_ses-01`.
             segmentation: False leaves a segmentation in the folder unread.
 
         Raises:
             InputError: a modality is missing or there twice, or as for `from_files`.
         """
         folder = Path(path)
-        files = {name: file for name, file in case_files(folder).items() if segmentation or name != "seg"}
-        return cls.from_files(**files, subject=subject or safe_name(folder.resolve().name))
+        return cls.from_files(**case_files(folder, segmentation), subject=subject or subject_of_folder(folder))
 
     @classmethod
     def from_files(
@@ -106,9 +108,30 @@ class Case:
         given = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce, "seg": seg}
         sources = {name: Path(file) for name, file in given.items() if file is not None}
         _check_distinct_files(sources)
-        read = {name: read_labels(file) if name == "seg" else read_volume(file) for name, file in sources.items()}
+        return cls._read(subject or subject_of(sources["flair"]), sources, {})
+
+    @classmethod
+    def from_bytes(cls, subject: str, contents: Mapping[str, bytes], sources: Mapping[str, str | Path]) -> Case:
+        """Read a case from the bytes of its NIfTI files.
+
+        Args:
+            subject: identifier, as for `from_files`.
+            contents: of the files by modality; FLAIR, T1 and T2 are needed.
+            sources: what each is called in errors.
+
+        Raises:
+            InputError: as for `from_files`.
+        """
+        return cls._read(subject, sources, contents)
+
+    @classmethod
+    def _read(cls, subject: str, sources: Mapping[str, str | Path], contents: Mapping[str, bytes]) -> Case:
+        read = {
+            name: (read_labels if name == "seg" else read_volume)(source, contents.get(name))
+            for name, source in sources.items()
+        }
         volumes = {name: _on_grid_of(read["flair"], volume) for name, volume in read.items()}
-        case = cls(subject=subject or subject_of(sources["flair"]), **volumes, sources=sources)
+        case = cls(subject=subject, **volumes, sources=sources)
         _check_distinct_voxels(case)
         return case
 
@@ -126,10 +149,14 @@ def _grids_differ(file: str | Path, volume: Volume, reference_file: str | Path, 
     remedy = "Co-register the modalities and resample them to one grid."
     if volume.shape != reference.shape:
         found = f"its shape is {volume.shape}"
-        return InputError(file, found, f"{reference.shape} as in {Path(reference_file).name}", remedy)
+        return InputError(file, found, f"{reference.shape} as in {_short(reference_file)}", remedy)
     distance = grids.grid_distance(volume.shape, volume.affine, reference.affine)
-    found = f"its voxels lie up to {distance:.3g} mm from those of {Path(reference_file).name}"
+    found = f"its voxels lie up to {distance:.3g} mm from those of {_short(reference_file)}"
     return InputError(file, found, f"the same affine within {GRID_TOLERANCE_MM:g} mm", remedy)
+
+
+def _short(source: str | Path) -> str:
+    return source.name if isinstance(source, Path) else source
 
 
 def _check_distinct_files(sources: Mapping[str, Path]) -> None:
@@ -144,7 +171,7 @@ def _check_distinct_voxels(case: Case) -> None:
         if np.array_equal(one.data, two.data):
             raise InputError(
                 case.sources[other],
-                f"its voxels are those of {name} ({case.sources[name].name})",
+                f"its voxels are those of {name} ({_short(case.sources[name])})",
                 "another scan",
                 "One file was copied under two names: fetch the right one.",
             )

@@ -67,7 +67,7 @@ class Problem(NamedTuple):
     remedy: str
 
 
-def read_geometry(path: Path, head: bytes) -> Geometry:
+def read_geometry(path: str | Path, head: bytes) -> Geometry:
     """Understand and check the first bytes of a decompressed NIfTI file.
 
     Args:
@@ -89,7 +89,7 @@ def read_geometry(path: Path, head: bytes) -> Geometry:
     return geometry
 
 
-def _header_class(path: Path, head: bytes) -> type[nib.Nifti1Header]:
+def _header_class(path: str | Path, head: bytes) -> type[nib.Nifti1Header]:
     for kind in (nib.Nifti1Header, nib.Nifti2Header):
         if len(head) >= kind.sizeof_hdr and kind.may_contain_header(head):
             if kind is nib.Nifti1Header and head[344:347] != b"n+1":

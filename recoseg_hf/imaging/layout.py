@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.imaging import bids
 from recoseg_hf.imaging.paths import image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES
 
@@ -16,7 +17,9 @@ SYNTHETIC_MARK = "_desc-synth_"
 
 
 def find_cases(root: str | Path) -> list[Path]:
-    """Find the folders under `root`, itself included, that hold FLAIR, T1 and T2, as in a BraTS download.
+    """Find the folders under `root`, itself included, that hold FLAIR, T1 and T2, as in a BraTS download or in BIDS.
+
+    Of a BIDS data set, what stands in `derivatives` and `sourcedata` is left out.
 
     Returns:
         Folders sorted by path; `Case.from_folder` reads each.
@@ -29,11 +32,13 @@ def find_cases(root: str | Path) -> list[Path]:
         raise InputError(root, "no such folder", "a folder of cases", f"Check the path: {listing(root.parent)}.")
     cases = sorted(folder for folder in folders_under(root) if modalities_in(folder).keys() >= set(CONDITIONS))
     if not cases:
+        derived = (root / bids.DERIVATIVES).is_dir()
+        named = f"Name the files by modality: {_accepted(CONDITIONS)}."
         raise InputError(
             root,
             f"no folder in it holds a whole case; {listing(root)}",
             f"folders with one file each for {', '.join(CONDITIONS)}",
-            f"Name the files by modality: {_accepted(CONDITIONS)}.",
+            f"Give the folder in {bids.DERIVATIVES} that has the co-registered scans." if derived else named,
         )
     return cases
 
@@ -47,26 +52,40 @@ def folders_under(root: Path) -> Iterator[Path]:
             children.clear()
             continue
         seen.add(real)
-        children[:] = [name for name in children if not name.startswith(".")]
+        children[:] = bids.without_derived(name for name in children if not name.startswith("."))
         yield Path(folder)
 
 
 def modalities_in(folder: Path) -> dict[str, list[Path]]:
-    """Return a folder's image files by modality; files that name none, and synthetic images, are left out."""
+    """Return a folder's image files by modality; files that name none, and synthetic images, are left out.
+
+    A BIDS folder without a segmentation of its own has those under `derivatives`.
+    """
     found: dict[str, list[Path]] = {}
     for file in image_files(folder):
-        stem = image_stem(file).lower()
-        if SYNTHETIC_MARK in stem:
-            continue
-        token = re.split("[_-]", stem)[-1]
-        for modality, aliases in FILE_ALIASES.items():
-            if token in aliases:
-                found.setdefault(modality, []).append(file)
+        if modality := modality_of(image_stem(file)):
+            found.setdefault(modality, []).append(file)
+    if found and "seg" not in found and (derived := bids.derived_segmentations(folder)):
+        found["seg"] = derived
     return found
 
 
-def case_files(folder: Path) -> dict[str, Path]:
-    """Return a case folder's one file per modality.
+def modality_of(stem: str) -> str | None:
+    """Return what a name says that an image is, `flair`, `t1`, `t2`, `t1ce` or `seg`; None where it says nothing."""
+    stem = stem.lower()
+    if SYNTHETIC_MARK in stem:
+        return None
+    token = re.split("[_-]", stem)[-1]
+    modality = next((name for name, aliases in FILE_ALIASES.items() if token in aliases), None)
+    return "t1ce" if modality == "t1" and bids.is_contrast_enhanced(stem) else modality
+
+
+def case_files(folder: Path, segmentation: bool = True) -> dict[str, Path]:
+    """Return a case folder's one file per modality; of a BIDS subject's or session's folder, those in its `anat`.
+
+    Args:
+        folder: with the scans.
+        segmentation: False leaves it out, and what is wrong with it unsaid.
 
     Raises:
         InputError: it is no folder, a modality other than T1ce is missing, or two files name the same one.
@@ -74,10 +93,12 @@ def case_files(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         kind = "it is a file" if folder.exists() else "no such folder"
         raise InputError(folder, kind, "a case folder", f"Check the path: {listing(folder.parent)}.")
-    found = modalities_in(folder)
+    found = modalities_in(folder) or (modalities_in(folder / "anat") if (folder / "anat").is_dir() else {})
+    if not segmentation:
+        found.pop("seg", None)
     for modality, files in found.items():
         if len(files) > 1:
-            names = " and ".join(file.name for file in files)
+            names = " and ".join(_within(file, folder) for file in files)
             raise InputError(folder, f"{names} are both {modality}", "one file", "Give the files one by one.")
     missing = [modality for modality in CONDITIONS if modality not in found]
     if missing:
@@ -90,6 +111,11 @@ def case_files(folder: Path) -> dict[str, Path]:
     return {modality: files[0] for modality, files in found.items()}
 
 
+def _within(file: Path, folder: Path) -> str:
+    """Name a file as seen from a case's folder: derivatives of several pipelines often have one name."""
+    return os.path.relpath(file, folder) if file.parent != folder else file.name
+
+
 def _accepted(modalities: tuple[str, ...] | list[str]) -> str:
     """Name the accepted endings: "_flair or _t2f for flair"."""
     endings = (f"{' or '.join('_' + alias for alias in FILE_ALIASES[name])} for {name}" for name in modalities)
@@ -97,12 +123,27 @@ def _accepted(modalities: tuple[str, ...] | list[str]) -> str:
 
 
 def subject_of(file: Path) -> str:
-    """Return a safe subject id from a file's name without its modality, or from its folder's where nothing is left."""
+    """Return a safe subject id from a file's name without its modality, or from its folder's where nothing is left.
+
+    Of a BIDS name it is `sub-01`, or `sub-01_ses-01`, whatever else the name says.
+    """
     stem = image_stem(file)
+    if subject := bids.subject_of_stem(stem):
+        return safe_name(subject)
     parts = re.split("[_-]", stem)
     known = any(parts[-1].lower() in aliases for aliases in FILE_ALIASES.values())
     subject = stem[: -len(parts[-1])].rstrip("_-") if known else stem
     return safe_name(subject or file.resolve().parent.name)
+
+
+def case_name(folder: Path) -> str:
+    """Return what a case folder is called: `sub-01` or `sub-01_ses-01` in BIDS, else the folder's own name."""
+    return bids.subject_of_folder(folder) or folder.name or folder.resolve().name
+
+
+def subject_of_folder(folder: Path) -> str:
+    """Return a safe subject id from the name of a case folder; of one reached by a link, from its real name."""
+    return safe_name(bids.subject_of_folder(folder) or folder.resolve().name)
 
 
 def safe_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, atomic_write
 from recoseg_hf.imaging.headers import Geometry, read_geometry
-from recoseg_hf.imaging.paths import check_is_image_file
+from recoseg_hf.imaging.paths import check_is_image, check_is_image_file
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_HEADER = 540  # NIfTI-2; NIfTI-1 has 348 bytes
@@ -22,13 +23,14 @@ _CHUNK = 2**20
 _SUFFIXES = (".nii", ".nii.gz")
 
 
-def read_nifti(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+def read_nifti(path: str | Path, content: bytes | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read a 3D NIfTI-1 or NIfTI-2 file, `.nii` or `.nii.gz` (told apart by content, not by name).
 
     The file is read to its end, so that a damaged gzip stream is noticed. A fourth axis of length one is dropped.
 
     Args:
         path: the file.
+        content: its bytes, where they are at hand; `path` then only names it in errors.
 
     Returns:
         Intensities with `scl_slope` and `scl_inter` applied, float32 (I, J, K), and the affine, float64 (4, 4), in mm.
@@ -36,10 +38,14 @@ def read_nifti(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         InputError: the file is missing, damaged, too large, no NIfTI, not one 3D volume, or its affine is unusable.
     """
-    path = Path(path)
-    check_is_image_file(path)
+    if content is None:
+        path = Path(path)
+        check_is_image_file(path)
+    else:
+        check_is_image(path, content[:256])
     try:
-        geometry, payload = _read_payload(path)
+        with open(path, "rb") if content is None else io.BytesIO(content) as raw:
+            geometry, payload = _read_payload(path, raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(path, f"its compressed data is broken ({error})") from error
     except PermissionError as error:
@@ -84,22 +90,21 @@ def _decode(geometry: Geometry, payload: bytes) -> np.ndarray:
     return data
 
 
-def _read_payload(path: Path) -> tuple[Geometry, bytes]:
+def _read_payload(path: str | Path, raw: BinaryIO) -> tuple[Geometry, bytes]:
     """Return what the header says, and the file decompressed; limits are checked before anything large is read."""
-    with open(path, "rb") as raw:
-        compressed = raw.read(2) == _GZIP_MAGIC
-        raw.seek(0)
-        stream: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw
-        head = stream.read(_LONGEST_HEADER)
-        geometry = read_geometry(path, head)
-        payload = head + stream.read(geometry.end - len(head))
-        if len(payload) < geometry.end:
-            raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
-        _read_to_end(path, stream, len(payload))
+    compressed = raw.read(2) == _GZIP_MAGIC
+    raw.seek(0)
+    stream: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw
+    head = stream.read(_LONGEST_HEADER)
+    geometry = read_geometry(path, head)
+    payload = head + stream.read(geometry.end - len(head))
+    if len(payload) < geometry.end:
+        raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
+    _read_to_end(path, stream, len(payload))
     return geometry, payload
 
 
-def _read_to_end(path: Path, stream: BinaryIO, size: int) -> None:
+def _read_to_end(path: str | Path, stream: BinaryIO, size: int) -> None:
     """Read what follows the voxels: a gzip stream's checksum is compared only at its end."""
     while chunk := stream.read(_CHUNK):
         size += len(chunk)
@@ -112,5 +117,5 @@ def _read_to_end(path: Path, stream: BinaryIO, size: int) -> None:
             )
 
 
-def _damaged(path: Path, found: str) -> InputError:
+def _damaged(path: str | Path, found: str) -> InputError:
     return InputError(path, found, "a complete NIfTI file", "Copy or download it again.")

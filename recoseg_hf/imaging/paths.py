@@ -30,8 +30,6 @@ def check_is_image_file(path: Path) -> None:
         raise InputError(path, f"it is a folder; {listing(path)}", _EXPECTED, _folder_remedy(path))
     if not path.exists():
         raise InputError(path, "no such file", _EXPECTED, f"Check the path: {listing(path.parent)}.")
-    if path.stat().st_size == 0:
-        raise InputError(path, "the file is empty", _EXPECTED, "Copy or download it again.")
     _check_not_foreign(path)
 
 
@@ -70,9 +68,20 @@ def _check_not_foreign(path: Path) -> None:
             head = stream.read(256)
     except PermissionError as error:
         raise InputError(path, "it may not be read", "a readable file", "Check its permissions.") from error
+    check_is_image(path, head)
+
+
+def check_is_image(name: str | Path, head: bytes) -> None:
+    """Check that a file's first 256 bytes may be those of an image.
+
+    Raises:
+        InputError: naming `name`, they are none, or those of something else.
+    """
+    if not head:
+        raise InputError(name, "the file is empty", _EXPECTED, "Copy or download it again.")
     for offset, magic, found, remedy in _FOREIGN:
         if head[offset:].startswith(magic):
-            raise InputError(path, found, _EXPECTED, remedy)
+            raise InputError(name, found, _EXPECTED, remedy)
 
 
 def _folder_remedy(folder: Path) -> str:

@@ -62,11 +62,12 @@ class Volume:
         return float(abs(np.linalg.det(self.affine[:3, :3])) / 1000)
 
 
-def read_volume(path: str | Path) -> Volume:
+def read_volume(path: str | Path, content: bytes | None = None) -> Volume:
     """Read an MRI volume on its own grid.
 
     Args:
         path: a NIfTI-1 or NIfTI-2 file. `scl_slope` and `scl_inter` are applied.
+        content: its bytes, where they are at hand; `path` then only names it in errors.
 
     Returns:
         float32 intensities in the source's units.
@@ -75,16 +76,17 @@ def read_volume(path: str | Path) -> Volume:
         InputError: the file is unusable (see `imaging.nifti.read_nifti`), or its intensities hold NaN or infinity, or
             are all the same.
     """
-    data, affine = read_nifti(path)
+    data, affine = read_nifti(path, content)
     check_intensities(path, data)
     return Volume(data, affine)
 
 
-def read_labels(path: str | Path) -> Volume:
+def read_labels(path: str | Path, content: bytes | None = None) -> Volume:
     """Read a segmentation on its own grid.
 
     Args:
         path: a NIfTI file with labels out of {0, 1, 2, 4} or {0, 1, 2, 3}, stored as any real type.
+        content: as for `read_volume`.
 
     Returns:
         uint8 labels. A file without tumour (all 0) is fine.
@@ -92,7 +94,7 @@ def read_labels(path: str | Path) -> Volume:
     Raises:
         InputError: the file is unusable, a value is no integer or another label, or both 3 and 4 occur.
     """
-    data, affine = read_nifti(path)
+    data, affine = read_nifti(path, content)
     return Volume(as_labels(path, data), affine)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recoseg_hf.errors import InputError, RecosegError
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.layout import case_files, find_cases, folders_under, modalities_in, safe_name
+from recoseg_hf.imaging.layout import case_files, find_cases, folders_under, modalities_in, subject_of_folder
 from recoseg_hf.inference.prediction import input_error, predict_case
 from recoseg_hf.inference.report import describe_model, input_hashes, resolve_settings
 from recoseg_hf.inference.results import check_outputs, write_prediction
@@ -94,7 +94,7 @@ def predict_cohort(
 
     Args:
         pipeline: from `load_pipeline`.
-        folders: each as for `Case.from_folder`; the folder's name is the subject's.
+        folders: each as for `Case.from_folder`, which names the subjects.
         output_dir: made where it is missing.
         overwrite: replace finished results that were made otherwise; those that stand are skipped all the same.
         num_inference_steps, mask_threshold, seed, num_samples, residual_source: as for `predict_case`.
@@ -152,7 +152,7 @@ def _finish(work: _Work, folder: Path, subject: str) -> tuple[Literal["done", "s
     """Leave a finished result of a case in its folder; return its report."""
     target = work.output_dir / subject
     work.progress(subject, "read", 0, 0)
-    inputs = input_hashes(case_files(folder))
+    inputs = input_hashes(case_files(folder, segmentation=False))
     report = _standing(work, subject, target, inputs)
     if report is not None:
         return "skipped", report
@@ -192,11 +192,6 @@ def _denoising(work: _Work, subject: str) -> Callable[[int, int], None]:
         work.progress(subject, *(("segment", 0, 0) if done == total else (first, done, total)))
 
     return advance
-
-
-def subject_of_folder(folder: Path) -> str:
-    """Return the name under which a case folder's results are kept, that of the folder made safe."""
-    return safe_name(folder.resolve().name)
 
 
 def _check_subjects(folders: Sequence[Path]) -> None:

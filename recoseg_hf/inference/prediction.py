@@ -157,7 +157,7 @@ def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:
     return volume
 
 
-def input_error(subject: str, sources: Mapping[str, Path], message: str) -> InputError:
+def input_error(subject: str, sources: Mapping[str, str | Path], message: str) -> InputError:
     """Turn the pipeline's message, `[modality: ]found[; expected what][. remedy]`, into an error about a file."""
     clause, _, remedy = message.strip().removesuffix(".").partition(". ")
     found, _, expected = clause.partition("; expected ")

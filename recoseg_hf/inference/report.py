@@ -115,9 +115,10 @@ def configuration_sha256(pipeline: ReCoSegPipeline) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def input_hashes(sources: Mapping[str, Path]) -> dict[str, str]:
+def input_hashes(sources: Mapping[str, str | Path]) -> dict[str, str]:
     """Return the SHA-256 of each scan's file by modality, of those still there; a segmentation is no input."""
-    return {name: sha256_file(sources[name]) for name in MODALITIES if name in sources and sources[name].is_file()}
+    files = {name: sources[name] for name in MODALITIES if isinstance(sources.get(name), Path)}
+    return {name: sha256_file(file) for name, file in files.items() if file.is_file()}
 
 
 def describe_grid(volume: Volume) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def check_outputs(case: Case, output_dir: str | Path, overwrite: bool = False) -
     output_dir = Path(output_dir)
     check_output_folder(output_dir)
     paths = output_paths(case.subject, output_dir)
-    scans = {file.resolve(): name for name, file in case.sources.items()}
+    scans = {file.resolve(): name for name, file in case.sources.items() if isinstance(file, Path)}
     for path in paths.values():
         if path.resolve() in scans:
             found = f"it is the case's {scans[path.resolve()]} and would be replaced by a result"

@@ -1,6 +1,7 @@
 """From BraTS-style folders to a `datasets` slice data set with splits by subject."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import torch
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.imaging.case import Case, find_cases
-from recoseg_hf.imaging.layout import case_files, safe_name
+from recoseg_hf.imaging.layout import case_files, case_name, subject_of_folder
 from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.pipeline.conventions import MODALITIES, REGIONS, region_masks
@@ -112,11 +113,10 @@ def read_split(path: str | Path, root: Path) -> dict[str, list[Path]]:
 def _folders_by_name(root: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in find_cases(root):
-        if folder.name in found:
-            raise InputError(
-                folder, f"{found[folder.name]} has the same name", "one folder for each subject", "Rename one."
-            )
-        found[folder.name] = folder
+        name = case_name(folder)
+        if name in found:
+            raise InputError(folder, f"{found[name]} has the same name", "one folder for each subject", "Rename one.")
+        found[name] = folder
     return found
 
 
@@ -234,6 +234,6 @@ def _manifest(root: Path, folders: dict[str, list[Path]], settings: SliceSetting
     return {
         "settings": dict(settings.__dict__),
         # As the tables have them: a name is made safe to be part of a file's.
-        "subjects": {name: [safe_name(path.resolve().name) for path in paths] for name, paths in folders.items()},
-        "sha256": {file.relative_to(root).as_posix(): sha256_file(file) for file in files},
+        "subjects": {name: [subject_of_folder(path) for path in paths] for name, paths in folders.items()},
+        "sha256": {os.path.relpath(file, root).replace(os.sep, "/"): sha256_file(file) for file in files},
     }

@@ -10,12 +10,12 @@ CONDITIONS = ("flair", "t1", "t2")
 
 FILE_ALIASES: dict[str, tuple[str, ...]] = {
     "flair": ("flair", "t2f"),
-    "t1": ("t1", "t1n"),
+    "t1": ("t1", "t1n", "t1w"),
     "t2": ("t2", "t2w"),
     "t1ce": ("t1ce", "t1c", "t1gd"),
-    "seg": ("seg",),
+    "seg": ("seg", "dseg"),
 }
-"""Last token of a file's stem, in lower case, for BraTS 2018-2021 and BraTS-GLI names."""
+"""Last token of a file's stem, in lower case, for BraTS 2018-2021, BraTS-GLI and BIDS names."""
 
 SEGMENTER_CHANNELS = ("flair", "t1", "t2", "t1ce", "synthetic_t1ce", "residual", "static_residual")
 """What `segmenter_inputs` may name."""

@@ -11,7 +11,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.comparison import grid_difference
 from recoseg_hf.evaluation.paper_rows import ROWS
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.layout import find_cases, modalities_in, safe_name
+from recoseg_hf.imaging.layout import find_cases, modalities_in, subject_of_folder
 from recoseg_hf.imaging.volume import Volume, read_labels, read_volume
 from recoseg_hf.inference.results import output_paths
 
@@ -86,7 +86,7 @@ def find_subjects(folder: Path, cases: Path, rows: Sequence[str]) -> list[Subjec
     seeds = {row: _seed_threshold(folder, row) for row in rows}
     found = []
     for case in find_cases(cases):
-        name = safe_name(case.resolve().name)
+        name = subject_of_folder(case)
         predicted = {row: _predicted(folder / "predictions" / row / name, name, seeds[row]) for row in rows}
         if predicted and all(predicted.values()) and _labelled(case):
             found.append(Subject(name, case, predicted))
