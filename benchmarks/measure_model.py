@@ -26,6 +26,7 @@ import torch
 
 from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
 from recoseg_hf.evaluation.intervals import paired_difference_interval
+from recoseg_hf.evaluation.metrics import counts, dice
 from recoseg_hf.evaluation.remembered import remember
 from recoseg_hf.evaluation.site_measurement import region_mask
 from recoseg_hf.files import write_json
@@ -34,11 +35,13 @@ from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import Prediction, load_pipeline, predict_case
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.learning.slices import read_split
+from recoseg_hf.pipeline.conventions import nested_labels, region_masks
 from recoseg_hf.pipeline.masks import seeded_mask
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
 THRESHOLDS, SEEDS, SMOOTHING = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.0, 0.9, 0.95), (0.0, 1.0)
+REGION_THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 STEPS = (1, 2, 4, 10)
 SPREAD_SAMPLES, SPREAD_SUBJECTS = 2, 2
 
@@ -129,8 +132,9 @@ def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measure
 
 
 def thresholds(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
-    """Whole-tumour Dice against tau, the seeds' threshold and smoothing through slices."""
+    """Whole-tumour Dice against tau, the seeds' threshold and smoothing; TC and ET against theirs in the own mask."""
     scores: dict[str, list[float]] = defaultdict(list)
+    regions: dict[str, list[float]] = defaultdict(list)
     model = remember(pipeline)
     for case in cases:
         model.forget()
@@ -140,8 +144,28 @@ def thresholds(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
             for threshold, seed in product(THRESHOLDS, SEEDS):
                 mask = Volume(seeded_mask(probability, threshold, seed), case.flair.affine)
                 scores[f"{threshold} {seed} {smoothing}"].append(compare_case(mask, case.seg)["dice"])
-    mean = {setting: statistics.mean(values) for setting, values in scores.items()}
-    return {"n": len(cases), "setting": "mask_threshold seed_threshold slice_smoothing", "mean_dice": mean}
+        for setting, found in _region_dices(predict_case(model, case), case):
+            regions[setting].append(found)
+    return {
+        "n": len(cases),
+        "setting": "mask_threshold seed_threshold slice_smoothing",
+        "mean_dice": {setting: statistics.mean(values) for setting, values in scores.items()},
+        "region_setting": "region region_threshold",
+        "region_mean_dice": {setting: statistics.mean(values) for setting, values in regions.items()},
+    }
+
+
+def _region_dices(prediction: Prediction, case: Case) -> Iterator[tuple[str, float]]:
+    """Dice of TC and ET at each threshold, of subjects that have the region and models that know both."""
+    if prediction.labels is None:
+        return
+    core, enhancing = (prediction.region_probabilities[region].data for region in ("tc", "et"))
+    reference = region_masks(case.seg.data)
+    for threshold in REGION_THRESHOLDS:
+        found = region_masks(nested_labels(prediction.mask.data, core, enhancing, threshold))
+        for region in ("tc", "et"):
+            if reference[region].any():
+                yield f"{region} {threshold}", dice(counts(found[region], reference[region]))
 
 
 def steps(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:

@@ -1,7 +1,8 @@
 """Make a trained run the model that comes with the package: half-precision weights, chosen settings, its record.
 
     python training/embed_default.py --run runs/recoseg_small --record record.json \
-        --mask_threshold 0.15 --seed_threshold 0.9 --slice_smoothing 1 --num_inference_steps 2
+        --mask_threshold 0.15 --seed_threshold 0.9 --slice_smoothing 1 \
+        --region_threshold 0.3 --num_inference_steps 2
 
 Of several runs with one synthesizer the segmenters' weights are averaged, see `learning/soup.py`. The record says how
 long and on what the nets were trained. `benchmarks/write_card.py` then renders the card from it and from measured
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--mask_threshold", type=float, required=True)
     parser.add_argument("--seed_threshold", type=float, default=0.0)
     parser.add_argument("--slice_smoothing", type=float, default=0.0)
+    parser.add_argument("--region_threshold", type=float, default=0.5)
     parser.add_argument("--num_inference_steps", type=int, required=True)
     parser.add_argument("--output", type=Path, default=EMBEDDED_MODEL)
     options = parser.parse_args()
@@ -34,6 +36,7 @@ def main() -> None:
         mask_threshold=options.mask_threshold,
         seed_threshold=options.seed_threshold,
         slice_smoothing=options.slice_smoothing,
+        region_threshold=options.region_threshold,
         num_inference_steps=options.num_inference_steps,
     )
     save_half(pipeline, options.output)

@@ -20,7 +20,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from recoseg_hf.errors import RecosegError
 from recoseg_hf.learning.volume_grid import thick_slices, thin_slices
 from recoseg_hf.pipeline.checks import check_channels, check_roles, check_settings
-from recoseg_hf.pipeline.conventions import REGIONS, SEGMENTER_CHANNELS, parse_names
+from recoseg_hf.pipeline.conventions import INNER_THRESHOLD, REGIONS, SEGMENTER_CHANNELS, parse_names
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.pipeline.preprocessing import PreparedStack
 
@@ -140,7 +140,9 @@ class VolumePipeline(ReCoSegPipeline):
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
-        check_settings(dict(self.config) | {"slice_smoothing": 0}, [synthesizer or segmenter])
+        check_settings(
+            dict(self.config) | {"slice_smoothing": 0, "region_threshold": INNER_THRESHOLD}, [synthesizer or segmenter]
+        )
         check_roles(self.config, synthesizer, self.channels, self.region_names)
         check_channels("segmenter", segmenter, len(self.channels), len(self.region_names))
         check_channels("synthesizer", synthesizer, 4 * pixel_unshuffle**2, pixel_unshuffle**2)

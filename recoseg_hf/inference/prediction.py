@@ -14,7 +14,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
 from recoseg_hf.inference.report import build_report
 from recoseg_hf.inference.timing import StageClock
-from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES, nested_labels
+from recoseg_hf.pipeline.conventions import CONDITIONS, INNER_THRESHOLD, MODALITIES, nested_labels
 from recoseg_hf.pipeline.masks import seeded_mask
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def predict_case(
         "residual_source": residual_source,
     }
     regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
-    labels = _labels(mask, regions)
+    labels = _labels(mask, regions, pipeline.config.get("region_threshold", INNER_THRESHOLD))
     report = build_report(pipeline, case, mask, settings, clock.seconds(), labels)
     return Prediction(mask=mask, labels=labels, report=report, region_probabilities=regions, **volumes)
 
@@ -144,10 +144,10 @@ def _regions_on_own_grid(
     return {"wt": whole_tumour, **{name: _restore(slices, affine, case) for name, slices in others.items()}}
 
 
-def _labels(mask: Volume, regions: Mapping[str, Volume]) -> Volume | None:
+def _labels(mask: Volume, regions: Mapping[str, Volume], threshold: float) -> Volume | None:
     if not {"tc", "et"} <= regions.keys():
         return None
-    return Volume(nested_labels(mask.data, regions["tc"].data, regions["et"].data), mask.affine)
+    return Volume(nested_labels(mask.data, regions["tc"].data, regions["et"].data, threshold), mask.affine)
 
 
 def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:

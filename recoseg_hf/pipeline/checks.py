@@ -27,12 +27,14 @@ def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
         "seed_threshold": 0 <= config["seed_threshold"] < 1,
         "residual_clip": 0 < config["residual_clip"] <= 1,
         "slice_smoothing": 0 <= config["slice_smoothing"] <= 10,
+        "region_threshold": 0 < config["region_threshold"] < 1,
     }
     wrong = ", ".join(f"{name}={config[name]}" for name, holds in fine.items() if not holds)
     if wrong:
         raise ValueError(
             f"{wrong}; expected 0 <= lower_percentile < upper_percentile <= 100, mask_threshold within (0, 1), "
-            "seed_threshold within [0, 1), residual_clip within (0, 1] and slice_smoothing within [0, 10] mm."
+            "seed_threshold within [0, 1), residual_clip within (0, 1], slice_smoothing within [0, 10] mm and "
+            "region_threshold within (0, 1)."
         )
     size, fold = config["image_size"], config["pixel_unshuffle"]
     halvings = max(len(net.config.get("block_out_channels", [0])) for net in nets) - 1

@@ -37,7 +37,7 @@ ENHANCING_LABELS = (3, 4)
 
 
 INNER_THRESHOLD = 0.5
-"""Tumour core and enhancing tumour are where their probability exceeds it."""
+"""Tumour core and enhancing tumour are where their probability exceeds it, unless a model has its own."""
 
 
 def region_masks(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -54,7 +54,9 @@ def region_masks(labels: np.ndarray) -> dict[str, np.ndarray]:
     return {"wt": labels > 0, "tc": enhancing | (labels == NECROTIC_LABEL), "et": enhancing}
 
 
-def nested_labels(mask: np.ndarray, tumour_core: np.ndarray, enhancing: np.ndarray) -> np.ndarray:
+def nested_labels(
+    mask: np.ndarray, tumour_core: np.ndarray, enhancing: np.ndarray, threshold: float = INNER_THRESHOLD
+) -> np.ndarray:
     """Put whole tumour, tumour core and enhancing tumour together as BraTS labels.
 
     The regions are nested: what enhances is core, and only the whole tumour has a core.
@@ -62,12 +64,13 @@ def nested_labels(mask: np.ndarray, tumour_core: np.ndarray, enhancing: np.ndarr
     Args:
         mask: of the whole tumour, of any shape.
         tumour_core, enhancing: probability in [0, 1], of that shape.
+        threshold: what these two must exceed.
 
     Returns:
         uint8 of that shape: 1 core that does not enhance, 2 oedema, 4 enhancing (as in BraTS 2017 to 2021).
     """
-    enhances = enhancing > INNER_THRESHOLD
-    core = enhances | (tumour_core > INNER_THRESHOLD)
+    enhances = enhancing > threshold
+    core = enhances | (tumour_core > threshold)
     labels = np.where(enhances, ENHANCING_LABELS[-1], np.where(core, NECROTIC_LABEL, OEDEMA_LABEL))
     return np.where(mask != 0, labels, 0).astype(np.uint8)
 

@@ -12,7 +12,15 @@ from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
 from .checks import check_counts, check_images, check_measurement, check_nets, check_scheduler, check_settings
-from .conventions import REGIONS, RESIDUAL_SOURCES, SEGMENTER_CHANNELS, hides_t1ce, parse_names, resolve_source
+from .conventions import (
+    INNER_THRESHOLD,
+    REGIONS,
+    RESIDUAL_SOURCES,
+    SEGMENTER_CHANNELS,
+    hides_t1ce,
+    parse_names,
+    resolve_source,
+)
 from .denoising import reverse_process, slice_generators, slice_noise, within_range
 from .fresh import build_system
 from .masks import seeded_mask, smooth_through_slices
@@ -51,6 +59,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
         flip_average: average the segmenter over the slice and its left-right mirror image.
         slice_smoothing: standard deviation in mm of `smooth_through_slices`; 0 is the paper's.
+        region_threshold: on the probability of TC and ET, within the mask, see `nested_labels`.
 
     Raises:
         ValueError: if a setting is out of its range, or the nets do not fit the settings.
@@ -80,6 +89,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         context_slices: int = 0,
         flip_average: bool = False,
         slice_smoothing: float = 0.0,
+        region_threshold: float = INNER_THRESHOLD,
     ):
         super().__init__()
         self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
@@ -99,6 +109,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             context_slices=context_slices,
             flip_average=flip_average,
             slice_smoothing=slice_smoothing,
+            region_threshold=region_threshold,
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")

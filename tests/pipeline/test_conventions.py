@@ -61,3 +61,11 @@ def test_labels_are_nested_whatever_the_probabilities_are():
     regions = region_masks(found)
     assert np.array_equal(regions["wt"], mask != 0)
     assert not (regions["et"] & ~regions["tc"]).any()
+
+
+def test_a_lower_threshold_gives_more_core_and_no_more_tumour():
+    mask, core, enhancing = (
+        np.array(values) for values in ([0, 1, 1, 1], [0.9, 0.35, 0.2, 0.4], [0.9, 0.1, 0.1, 0.31])
+    )
+    assert nested_labels(mask, core, enhancing).tolist() == [0, 2, 2, 2]
+    assert nested_labels(mask, core, enhancing, threshold=0.3).tolist() == [0, 1, 2, 4]
