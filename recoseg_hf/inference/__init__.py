@@ -6,7 +6,7 @@ Light to import: torch and diffusers come in with the first model.
 from recoseg_hf.inference.cohort import CaseOutcome, find_cohort, predict_cohort
 from recoseg_hf.inference.loading import load_pipeline
 from recoseg_hf.inference.overview import draw_overview
-from recoseg_hf.inference.prediction import Prediction, predict_case
+from recoseg_hf.inference.prediction import Prediction, predict_case, with_threshold
 from recoseg_hf.inference.results import check_outputs, write_prediction
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "load_pipeline",
     "predict_case",
     "predict_cohort",
+    "with_threshold",
     "write_prediction",
 ]

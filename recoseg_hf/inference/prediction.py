@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
-from recoseg_hf.inference.report import build_report
+from recoseg_hf.inference.report import build_report, find_warnings, measure
 from recoseg_hf.inference.timing import StageClock
 from recoseg_hf.pipeline.conventions import CONDITIONS, INNER_THRESHOLD, MODALITIES, nested_labels
 from recoseg_hf.pipeline.masks import seeded_mask
@@ -90,8 +90,8 @@ def predict_case(
     clock.enter("restore")
     threshold = pipeline.config.mask_threshold if mask_threshold is None else mask_threshold
     volumes = _on_own_grid(output, canonical["flair"].affine, case)
-    mask = seeded_mask(volumes["probability"].data, threshold, pipeline.config.seed_threshold)
-    mask = Volume(mask, case.flair.affine)
+    regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
+    mask, labels = _masks(pipeline, regions, threshold)
     settings = {
         "seed": seed,
         "num_inference_steps": num_inference_steps,
@@ -99,10 +99,37 @@ def predict_case(
         "mask_threshold": mask_threshold,
         "residual_source": residual_source,
     }
-    regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
-    labels = _labels(mask, regions, pipeline.config.get("region_threshold", INNER_THRESHOLD))
     report = build_report(pipeline, case, mask, settings, clock.seconds(), labels)
     return Prediction(mask=mask, labels=labels, report=report, region_probabilities=regions, **volumes)
+
+
+def with_threshold(
+    pipeline: ReCoSegPipeline, prediction: Prediction, case: Case, mask_threshold: float
+) -> Prediction:
+    """Return what `predict_case` would have returned at another threshold, without running the nets again.
+
+    Mask, labels and report are new; the other volumes are those of `prediction`, and so are the seconds.
+
+    Args:
+        pipeline: that made the prediction.
+        prediction: of `case`.
+        case: as given to `predict_case`.
+        mask_threshold: tau in (0, 1).
+
+    Raises:
+        InputError: the threshold is not between 0 and 1.
+    """
+    if not 0 < mask_threshold < 1:
+        found = f"it is {mask_threshold:g}"
+        raise InputError("threshold", found, "a number between 0 and 1, neither of them", "Choose another one.")
+    mask, labels = _masks(pipeline, prediction.region_probabilities, mask_threshold)
+    settings = prediction.report["settings"] | {"mask_threshold": float(mask_threshold)}
+    report = prediction.report | {
+        "settings": settings,
+        "results": measure(mask, labels),
+        "warnings": find_warnings(case, mask, settings),
+    }
+    return replace(prediction, mask=mask, labels=labels, report=report)
 
 
 def _run(
@@ -144,10 +171,17 @@ def _regions_on_own_grid(
     return {"wt": whole_tumour, **{name: _restore(slices, affine, case) for name, slices in others.items()}}
 
 
-def _labels(mask: Volume, regions: Mapping[str, Volume], threshold: float) -> Volume | None:
-    if not {"tc", "et"} <= regions.keys():
-        return None
-    return Volume(nested_labels(mask.data, regions["tc"].data, regions["et"].data, threshold), mask.affine)
+def _masks(
+    pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: float
+) -> tuple[Volume, Volume | None]:
+    """Turn the regions' probabilities into the mask, and into labels where the model has TC and ET."""
+    whole, config = regions["wt"], pipeline.config
+    mask = seeded_mask(whole.data, threshold, config.seed_threshold)
+    labels = None
+    if {"tc", "et"} <= regions.keys():
+        inner = config.get("region_threshold", INNER_THRESHOLD)
+        labels = Volume(nested_labels(mask, regions["tc"].data, regions["et"].data, inner), whole.affine)
+    return Volume(mask, whole.affine), labels
 
 
 def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:

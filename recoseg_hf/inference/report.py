@@ -46,15 +46,20 @@ def build_report(
         "inputs": input_hashes(case.sources),
         "model": describe_model(pipeline),
         "settings": resolved,
-        "results": {
-            "tumour_voxels": int(mask.data.sum(dtype=int)),
-            "tumour_volume_ml": volume_ml(mask.data != 0, mask),
-            **region_volumes(labels),
-        },
+        "results": measure(mask, labels),
         "grid": describe_grid(case.flair),
         "seconds": seconds,
         "versions": library_versions(),
         "warnings": find_warnings(case, mask, resolved),
+    }
+
+
+def measure(mask: Volume, labels: Volume | None) -> dict[str, float]:
+    """How much tumour there is: `tumour_voxels`, `tumour_volume_ml`, and `region_volumes`."""
+    return {
+        "tumour_voxels": int(mask.data.sum(dtype=int)),
+        "tumour_volume_ml": volume_ml(mask.data != 0, mask),
+        **region_volumes(labels),
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.inference import predict_case
+from recoseg_hf.inference import predict_case, with_threshold
 from recoseg_hf.pipeline.conventions import region_masks
 from tests.factories import intensities
 from tests.inference.cases import SHAPE, make_case
@@ -120,6 +120,31 @@ def test_threshold_is_applied_on_the_own_grid(tiny_pipeline, spacing):
     assert result.report["results"]["tumour_volume_ml"] == pytest.approx(
         result.mask.data.sum() * np.prod(spacing) / 1000, abs=1e-3
     )
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.55])
+def test_another_threshold_needs_no_second_run(case, threshold):
+    pipeline = three_regions(regions="wt,tc,et", seed_threshold=0.52, region_threshold=0.4)
+    other = predict_case(pipeline, case, mask_threshold=0.48)
+    expected = predict_case(pipeline, case, mask_threshold=threshold)
+    found = with_threshold(pipeline, other, case, threshold)
+    assert not np.array_equal(other.mask.data, expected.mask.data)
+    assert np.array_equal(found.mask.data, expected.mask.data)
+    assert np.array_equal(found.labels.data, expected.labels.data)
+    assert found.report | {"seconds": None} == expected.report | {"seconds": None}
+    assert found.probability is other.probability
+
+
+def test_an_empty_mask_at_another_threshold_is_warned_of(tiny_pipeline, case, prediction):
+    emptied = with_threshold(tiny_pipeline, prediction, case, 0.999)
+    assert emptied.report["warnings"][-1] == "No tumour was found: the mask is empty."
+    assert "No tumour" not in " ".join(prediction.report["warnings"])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, float("nan")])
+def test_a_threshold_at_the_ends_is_refused(tiny_pipeline, case, prediction, threshold):
+    with pytest.raises(InputError, match=r"^threshold: it is .*; expected a number between 0 and 1"):
+        with_threshold(tiny_pipeline, prediction, case, threshold)
 
 
 def test_samples_give_a_spread(tiny_pipeline, case):
