@@ -71,7 +71,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["recoseg_hf", "recoseg_hf.*"]),
-    package_data={"recoseg_hf": ["py.typed", "evaluation/*.json", "evaluation/report/*.jinja", "pretrained/**/*"]},
+    package_data={
+        "recoseg_hf": ["py.typed", "evaluation/paper/*.json", "evaluation/paper/report/*.jinja", "pretrained/**/*"]
+    },
     install_requires=CORE,
     extras_require={
         "train": TRAIN,

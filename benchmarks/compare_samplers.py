@@ -25,9 +25,9 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation import compare_cues, compare_synthesis
-from recoseg_hf.evaluation.metrics import mae
-from recoseg_hf.evaluation.site_card import SubjectsOf
-from recoseg_hf.evaluation.site_measurement import paired_difference
+from recoseg_hf.evaluation.differences import paired_difference
+from recoseg_hf.evaluation.metrics.likeness import mae
+from recoseg_hf.evaluation.new_site.card import SubjectsOf
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume

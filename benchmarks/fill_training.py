@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.fill_readme import ROOT, read
-from recoseg_hf.evaluation.paper_table import table_markdown
-from recoseg_hf.evaluation.site_study import study_table
+from recoseg_hf.evaluation.new_site.study import study_table
+from recoseg_hf.evaluation.paper.table import table_markdown
 from recoseg_hf.files import atomic_write
 
 FOLD_ROWS = {

@@ -27,8 +27,8 @@ import torch
 from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
 from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.evaluation.metrics import counts, dice
-from recoseg_hf.evaluation.remembered import remember
-from recoseg_hf.evaluation.site_measurement import region_mask
+from recoseg_hf.evaluation.paper.remembered import remember
+from recoseg_hf.evaluation.region_masks import region_mask
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume

@@ -46,7 +46,7 @@ def test_only_the_library_is_in_the_wheel(built):
     assert [entry.name for entry in built.iterdir()] == ["recoseg_hf"]
     assert (built / "recoseg_hf" / "py.typed").exists()
     assert (built / "recoseg_hf" / "imaging" / "volume.py").exists()
-    assert (built / "recoseg_hf" / "evaluation" / "paper_table.json").exists()
+    assert (built / "recoseg_hf" / "evaluation" / "paper" / "published.json").exists()
     assert (built / "recoseg_hf" / "evaluation" / "report" / "page.html.jinja").exists()
 
 

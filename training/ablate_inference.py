@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.setting_sweeps import STEPS, SWEEPS, measure_sweeps, plan_sweeps
-from recoseg_hf.evaluation.site_card import SubjectsOf
+from recoseg_hf.evaluation.new_site.card import SubjectsOf
+from recoseg_hf.evaluation.paper.setting_sweeps import STEPS, SWEEPS, measure_sweeps, plan_sweeps
 from recoseg_hf.files import write_json
 from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.inference.report import describe_model

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.figures import draw_figures, draw_steps_figure, require_drawing
-from recoseg_hf.evaluation.figures.steps_figure import read_steps
-from recoseg_hf.evaluation.paper_rows import chosen_rows
+from recoseg_hf.evaluation.paper.figures import draw_figures, draw_steps_figure, require_drawing
+from recoseg_hf.evaluation.paper.figures.steps_figure import read_steps
+from recoseg_hf.evaluation.systems.rows import chosen_rows
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -25,7 +25,7 @@ from train_segmenter import SegmenterOptions, open_data, open_pipeline
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.canvas import require_drawing
-from recoseg_hf.evaluation.label_curve import draw_label_curve, label_curve, label_differences
+from recoseg_hf.evaluation.paper.label_curve import draw_label_curve, label_curve, label_differences
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.learning.apart import is_trained, train_apart
 from recoseg_hf.learning.folder_lock import lock_folder

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.site_card import SubjectsOf
+from recoseg_hf.evaluation.new_site.card import SubjectsOf
 from recoseg_hf.evaluation.thresholds import (
     THRESHOLDS,
     best_threshold,

@@ -23,16 +23,16 @@ from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.baselines import monai_part
 from recoseg_hf.evaluation.canvas import require_drawing
-from recoseg_hf.evaluation.claims import judge_folder
 from recoseg_hf.evaluation.cohort import evaluate_masks
 from recoseg_hf.evaluation.differences import paired_differences
-from recoseg_hf.evaluation.equal_thresholds import at_equal_thresholds
-from recoseg_hf.evaluation.figures import draw_figures
-from recoseg_hf.evaluation.paper_folder import PaperFolder
-from recoseg_hf.evaluation.paper_rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
-from recoseg_hf.evaluation.paper_table import claims_markdown, table_csv, table_markdown
-from recoseg_hf.evaluation.report import write_report
-from recoseg_hf.evaluation.site_card import SubjectsOf
+from recoseg_hf.evaluation.new_site.card import SubjectsOf
+from recoseg_hf.evaluation.paper.claims import judge_folder
+from recoseg_hf.evaluation.paper.equal_thresholds import at_equal_thresholds
+from recoseg_hf.evaluation.paper.figures import draw_figures
+from recoseg_hf.evaluation.paper.folder import PaperFolder
+from recoseg_hf.evaluation.paper.report import write_report
+from recoseg_hf.evaluation.paper.table import claims_markdown, table_csv, table_markdown
+from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.cohort import predict_cohort

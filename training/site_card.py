@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from recoseg_hf.cli.scripts import told_in_a_line
-from recoseg_hf.evaluation.site_card import SubjectsOf, make_site_card
+from recoseg_hf.evaluation.new_site.card import SubjectsOf, make_site_card
 from recoseg_hf.process import tune_process
 
 

@@ -32,10 +32,10 @@ from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.anonymity import check_anonymous
 from recoseg_hf.evaluation.canvas import require_drawing
-from recoseg_hf.evaluation.site_figure import draw_site_study
-from recoseg_hf.evaluation.site_measurement import REGION_THRESHOLD
-from recoseg_hf.evaluation.site_points import at_threshold, points_without_training
-from recoseg_hf.evaluation.site_study import VARIANTS, study_table, summarise_study
+from recoseg_hf.evaluation.new_site.figure import draw_site_study
+from recoseg_hf.evaluation.new_site.points import at_threshold, points_without_training
+from recoseg_hf.evaluation.new_site.study import VARIANTS, study_table, summarise_study
+from recoseg_hf.evaluation.region_masks import REGION_THRESHOLD
 from recoseg_hf.evaluation.thresholds import THRESHOLDS
 from recoseg_hf.files import atomic_write, write_json
 from recoseg_hf.inference.report import weights_sha256

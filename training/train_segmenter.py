@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recoseg_hf.cli.scripts import run_script
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.site_card import SubjectsOf, make_site_card
+from recoseg_hf.evaluation.new_site.card import SubjectsOf, make_site_card
 from recoseg_hf.hub import push_model
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.channels import with_segmenter_inputs

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from recoseg_hf.evaluation.audit import Audit
-    from recoseg_hf.evaluation.score_pairs import ScorePair
+    from recoseg_hf.evaluation.audit.score_pairs import ScorePair
 
 
 def audit(
@@ -57,13 +57,14 @@ def audit(
 
 
 def _contents(results: Sequence[Path], paper_table: bool) -> Iterator[tuple[str, Any]]:
-    from recoseg_hf.evaluation import audit
+    from recoseg_hf.evaluation.audit import read_results
+    from recoseg_hf.evaluation.paper import published
 
     if paper_table:
-        content = audit.paper_table()
+        content = published.paper_table()
         yield content["source"], content
     for file in results:
-        yield str(file), audit.read_results(file)
+        yield str(file), read_results(file)
 
 
 def _seen_by(model: Path) -> list[str]:

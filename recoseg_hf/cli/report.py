@@ -18,6 +18,6 @@ def report(
 
     It names no subject and no path. Its figures may show patients: keep the page where their scans may be.
     """
-    from recoseg_hf.evaluation.report import write_report
+    from recoseg_hf.evaluation.paper.report import write_report
 
     typer.echo(f"Report: {write_report(results_dir, output)}")

@@ -7,23 +7,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from recoseg_hf.evaluation.flicker import flicker
-from recoseg_hf.evaluation.lesions import lesion_scores
-from recoseg_hf.evaluation.metrics import (
-    Counts,
-    counts,
-    cut_to,
-    dice,
-    in_brain_range,
-    iou,
-    mae,
-    mean_inside,
-    precision,
-    psnr,
-    recall,
-    ssim_map,
-)
-from recoseg_hf.evaluation.surface import NSD_TOLERANCE_MM, grid_diagonal_mm, surface_scores
+from recoseg_hf.evaluation.metrics.arrays import cut_to
+from recoseg_hf.evaluation.metrics.flicker import flicker
+from recoseg_hf.evaluation.metrics.lesions import lesion_scores
+from recoseg_hf.evaluation.metrics.likeness import in_brain_range, mae, mean_inside, psnr, ssim_map
+from recoseg_hf.evaluation.metrics.overlap import Counts, counts, dice, iou, precision, recall
+from recoseg_hf.evaluation.metrics.surface import NSD_TOLERANCE_MM, grid_diagonal_mm, surface_scores
 from recoseg_hf.imaging.grids import grid_distance
 from recoseg_hf.imaging.volume import GRID_TOLERANCE_MM, Volume
 from recoseg_hf.pipeline.conventions import REGIONS, region_masks

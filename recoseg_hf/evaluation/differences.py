@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+
 from recoseg_hf.evaluation.folders import named
-from recoseg_hf.evaluation.intervals import paired_ratio_difference_interval
+from recoseg_hf.evaluation.intervals import paired_difference_interval, paired_ratio_difference_interval
 from recoseg_hf.evaluation.scores import OPTIONAL_SECTIONS, SECTIONS, Terms
 
 
@@ -93,3 +95,23 @@ def _difference(pairs: Sequence[tuple[Mapping, Mapping]], terms: Terms, bootstra
 
 def _ratio(terms: Sequence[tuple[float, float]]) -> float:
     return sum(term[0] for term in terms) / sum(term[1] for term in terms)
+
+
+def paired_difference(pairs: Sequence[Sequence[float]]) -> dict:
+    """The mean of after - before over subjects.
+
+    Args:
+        pairs: (before, after), one per subject.
+
+    Returns:
+        `value`, `interval` by subject (each None where undefined), `n`, and how many subjects are `better` or `worse`.
+    """
+    before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    interval = paired_difference_interval(after, before)
+    return {
+        "value": float(np.mean(np.subtract(after, before))) if pairs else None,
+        "interval": list(interval) if interval else None,
+        "n": len(pairs),
+        "better": sum(b > a for a, b in pairs),
+        "worse": sum(b < a for a, b in pairs),
+    }

@@ -14,10 +14,10 @@ from recoseg_hf.evaluation.comparison import (
     compare_synthesis,
     grid_difference,
 )
-from recoseg_hf.evaluation.flicker import flicker
-from recoseg_hf.evaluation.lesions import lesion_scores
-from recoseg_hf.evaluation.metrics import ssim_map
-from recoseg_hf.evaluation.surface import grid_diagonal_mm, surface_scores
+from recoseg_hf.evaluation.metrics.flicker import flicker
+from recoseg_hf.evaluation.metrics.lesions import lesion_scores
+from recoseg_hf.evaluation.metrics.likeness import ssim_map
+from recoseg_hf.evaluation.metrics.surface import grid_diagonal_mm, surface_scores
 from recoseg_hf.imaging.volume import Volume
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])

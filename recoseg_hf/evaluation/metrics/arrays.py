@@ -1,0 +1,36 @@
+"""What all metrics do with arrays before they count: one shape, and the part that matters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box that holds all of a mask that is not empty, as one slice per axis."""
+    axes = range(mask.ndim)
+    profiles = (mask.any(axis=tuple(other for other in axes if other != axis)).nonzero()[0] for axis in axes)
+    return tuple(slice(int(profile[0]), int(profile[-1]) + 1) for profile in profiles)
+
+
+def cut_to(mask: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Return the mask and arrays of its shape in its bounding box, in C order; whole where the mask is empty.
+
+    Volumes from files lie in Fortran order, in which picking voxels by a mask takes several times as long.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    check_shapes(mask=mask, **{f"array {number}": array for number, array in enumerate(arrays, start=1)})
+    box = bounding_box(mask) if mask.any() else ()
+    return [np.ascontiguousarray(array[box]) for array in (mask, *arrays)]
+
+
+def check_shapes(**arrays: np.ndarray) -> None:
+    """Refuse arrays of different shapes.
+
+    Raises:
+        ValueError: the shapes differ; it names each array.
+    """
+    if len({array.shape for array in arrays.values()}) > 1:
+        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"shapes differ: {found}")

@@ -1,0 +1,115 @@
+"""All that the page shows, as JSON values: what is looked through for names and paths before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import recoseg_hf
+from recoseg_hf.evaluation.audit import audit_results, read_results
+from recoseg_hf.evaluation.paper.claims import OURS, PAPER, Verdict, judge_folder
+from recoseg_hf.evaluation.paper.folder import RESULTS, PaperFolder
+from recoseg_hf.evaluation.paper.published import paper_table
+from recoseg_hf.evaluation.paper.report import tables, words
+from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE
+from recoseg_hf.learning.subjects import subject_hash
+
+_STAGES = {
+    "synthesizer": "synthesizer trained",
+    "residuals": "residuals drawn",
+    "model": "segmenter trained",
+}
+_FLAGS = ("max_train_steps", "train_batch_size", "gradient_accumulation_steps", "learning_rate", "lr_scheduler")
+
+
+def gather_values(folder: PaperFolder) -> dict[str, Any]:
+    """What there is to show of a run, without pictures.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        JSON values; texts are names of rows, data sets, options and figures, and sentences of ours.
+    """
+    verdicts = judge_folder(folder)
+    return {
+        "version": recoseg_hf.__version__,
+        "options": {name.replace("_", " "): _plain(value) for name, value in folder.whole["options"].items()},
+        "baseline": tables.title(BASELINE),
+        "region_baseline": tables.title(REGION_BASELINE),
+        "sets": [_data_set(folder, data, [one for one in verdicts if one.data == data]) for data in folder.results],
+        "audit": words.findings(audit_results(read_results(folder.folder / RESULTS))),
+        "paper_audit": words.findings(audit_results(paper_table())),
+    }
+
+
+def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    results, differences = folder.results[data], folder.whole["differences"].get(data, {})
+    n = max((result["n"] for result in results.values()), default=0)
+    return {
+        "name": data,
+        "n": n,
+        "level": next((f"{100 * result['bootstrap']['level']:g} %" for result in results.values()), "95 %"),
+        "tolerance": _tolerance(results),
+        "stages": _stages(folder, data),
+        "seconds": round(sum(stage.get("seconds", 0) for stage in folder.stages(data).values())),
+        "main": tables.main_table(data, results, differences),
+        "chart": tables.dice_chart(results),
+        "tables": {
+            "voxels": tables.score_table(results, tables.VOXELS),
+            "shape": tables.score_table(results, tables.SHAPE),
+            "regions": tables.region_table(results, differences),
+            "synthesis": tables.score_table(results, tables.SYNTHESIS),
+        },
+        "cues": tables.cue_table(results),
+        "sweeps": [
+            {"row": tables.title(name)} | tables.sweep_table(sweeps)
+            for name in tables.in_order(results)
+            if (sweeps := folder.sweeps(data, name))
+        ],
+        "summary": [*words.headlines(results, differences), *words.summary(verdicts)],
+        "claims": {"paper": words.told_claims(verdicts, PAPER), "ours": words.told_claims(verdicts, OURS)},
+        "seen": _trained_on(folder, data),
+        "figures": [file.stem for file in folder.figures(data)],
+    }
+
+
+def _stages(folder: PaperFolder, data: str) -> list[dict[str, Any]]:
+    found = []
+    for name, record in folder.stages(data).items():
+        kind, _, row = name.partition("_")
+        flags = record.get("flags", {})
+        found.append(
+            {
+                "what": _STAGES.get(kind, kind),
+                "row": tables.title(row),
+                "seconds": record.get("seconds"),
+                "flags": [str(flags.get(flag, "")) for flag in _FLAGS],
+            }
+        )
+    return found
+
+
+def _tolerance(results: Mapping[str, Mapping]) -> str:
+    found = {(result.get("surface") or {}).get("nsd_tolerance_mm") for result in results.values()} - {None}
+    return " or ".join(f"{one:g} mm" for one in sorted(found))
+
+
+def _trained_on(folder: PaperFolder, data: str) -> list[str]:
+    """Rows that were judged on a subject which their model has seen: a sentence each, without a name."""
+    found = []
+    for name in tables.in_order(folder.results[data]):
+        row, seen = folder.row(data, name), folder.subjects_seen(data, name)
+        if row is None or seen is None:
+            continue
+        both = {subject_hash(record["subject"]) for record in row["subjects"]} & set(seen)
+        if both:
+            subjects = "1 subject" if len(both) == 1 else f"{len(both)} subjects"
+            found.append(f"{tables.title(name)} was judged on {subjects} that it was trained on.")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, int | float) else str(value)

@@ -1,0 +1,178 @@
+"""The paper's table with ours beside it: means with intervals by subject and n, both protocols."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from recoseg_hf.evaluation.paper.claims import Verdict
+from recoseg_hf.evaluation.paper.evidence import NOT_MEASURED, Measurement
+from recoseg_hf.evaluation.paper.published import paper_table
+from recoseg_hf.evaluation.systems.rows import BASELINE, ROWS
+
+_HEADS = (
+    "system", "WT Dice per volume", "IoU", "HD95 mm", "minus " + ROWS[BASELINE].title,
+    "as the paper (oracle slices): Dice", "IoU", "published Dice / IoU",
+)  # fmt: skip
+
+
+_CLAIM_HEADS = ("claim", "by", "judged on", "verdict", "paired difference [95 % interval]", "n")
+_PROTOCOLS = {"volume": "whole volumes", "paper": "as the paper"}
+_BAR = "\\|"  # a bar that ends no cell
+_MORE = {
+    "precision": ("volume", "precision", 3),
+    "recall": ("volume", "recall", 3),
+    "NSD": ("surface", "nsd", 3),
+    "lesion-wise Dice": ("lesions", "dice", 3),
+    "lesions found": ("lesions", "found", 3),
+    "volume error mL": ("millilitres", "absolute_volume_error_ml", 1),
+}
+"""Further columns, whole volumes: section, score and digits."""
+
+
+def published(data: str) -> dict[str, tuple[float, float]]:
+    """Dice and IoU in percent by system, as the paper has them for a data set of this name; empty for others."""
+    rows = paper_table()["rows"]
+    return {row["system"]: (row["dice"], row["iou"]) for row in rows if row["data"] == data}
+
+
+def table_markdown(whole: Mapping[str, Any]) -> str:
+    """Two tables for each data set: both protocols with what was published, and further scores of whole volumes.
+
+    Args:
+        whole: `options`, and by data set and row `results` (of `evaluate_masks` with `full`, without subjects) and
+            `differences` to the baseline (`volume` and `paper`, each of `paired_differences`); where there is such, by
+            data set `equal_thresholds` (of `at_equal_thresholds`).
+    """
+    parts = [f"{_caption(whole['options'])}\n"]
+    for data, results in whole["results"].items():
+        n = max((result["n"] for result in results.values()), default=0)
+        parts += [f"## {data}, n = {n} validation subjects\n", _row(_HEADS), _row(["---"] * len(_HEADS))]
+        parts += [_row(cells) for cells in _cells(data, results, whole["differences"].get(data, {}))]
+        parts += ["", _row(("whole volumes", *_MORE)), _row(["---"] * (len(_MORE) + 1))]
+        parts += [_row(cells) for cells in _more_cells(results)]
+        parts += ["", *_equal_thresholds((whole.get("equal_thresholds") or {}).get(data) or {})]
+    return "\n".join(parts)
+
+
+def claims_markdown(verdicts: Sequence[Verdict]) -> str:
+    """What became of the claims, a table for each data set; those that were not measured are counted.
+
+    Args:
+        verdicts: of `judge_claims`.
+    """
+    parts = []
+    for data in dict.fromkeys(verdict.data for verdict in verdicts):
+        own = [verdict for verdict in verdicts if verdict.data == data]
+        measured = [verdict for verdict in own if verdict.outcome != NOT_MEASURED]
+        parts += [f"## Claims on {data}\n", _row(_CLAIM_HEADS), _row(["---"] * len(_CLAIM_HEADS))]
+        parts += [_row(_claim_cells(verdict)) for verdict in measured]
+        unmeasured = len({verdict.claim for verdict in own} - {verdict.claim for verdict in measured})
+        parts.append(
+            f"\nNot measured: {unmeasured} further claims. An interval that holds 0 leaves a claim undecided.\n"
+        )
+    return "\n".join(parts)
+
+
+def table_csv(whole: Mapping[str, Any]) -> str:
+    """One line for each data set and row: values and the ends of their intervals."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    scores = {
+        "volume": ("dice", "iou", "precision", "recall"), "paper": ("dice", "iou"), "surface": ("hd95_mm", "nsd"),
+        "lesions": ("dice",),
+    }  # fmt: skip
+    columns = [f"{section}_{score}" for section, names in scores.items() for score in names]
+    heads = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    writer.writerow(["data", "row", "title", "n", *heads])
+    for data, results in whole["results"].items():
+        for name, result in results.items():
+            sides = dict(result) | {"paper": (result.get("paper") or {}).get("volume")}
+            found = [(sides.get(section) or {}).get(score) for section, names in scores.items() for score in names]
+            values = [value for statistic in found for value in _ends(statistic)]
+            writer.writerow([data, name, ROWS[name].title, result["n"], *values])
+    return stream.getvalue()
+
+
+def _cells(data: str, results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> Iterator[list[str]]:
+    known = published(data)
+    for name, result in results.items():
+        paper = (result.get("paper") or {}).get("volume", {})
+        surface = (result.get("surface") or {}).get("hd95_mm")
+        difference = differences.get(name, {}).get("volume", {}).get("volume", {}).get("dice")
+        pair = known.get(ROWS[name].published or "")
+        yield [
+            ROWS[name].title, _mean(result["volume"]["dice"]), _mean(result["volume"]["iou"]), _mean(surface, 1),
+            _mean(difference, sign="+"), _mean(paper.get("dice")), _mean(paper.get("iou")),
+            f"{pair[0]} / {pair[1]}" if pair else "",
+        ]  # fmt: skip
+
+
+def _more_cells(results: Mapping[str, Mapping]) -> Iterator[list[str]]:
+    for name, result in results.items():
+        found = [((result.get(section) or {}).get(score), digits) for section, score, digits in _MORE.values()]
+        yield [ROWS[name].title, *(_mean(statistic, digits) for statistic, digits in found)]
+
+
+def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[str]:
+    """The rows at the same thresholds, each with what it is ahead of the baseline."""
+    if not found:
+        return
+    taus = list(next(iter(found.values())))
+    heads = [cell for tau in taus for cell in (f"Dice at {tau}", f"minus {ROWS[BASELINE].title}")]
+    yield _row(["all rows at the same threshold", *heads])
+    yield _row(["---"] * (len(heads) + 1))
+    for name, scores in found.items():
+        pairs = [(_mean(scores[tau]["dice"]), _mean(scores[tau]["minus_baseline"], sign="+")) for tau in taus]
+        yield _row([ROWS[name].title, *(cell for pair in pairs for cell in pair)])
+    yield ""
+
+
+def _claim_cells(verdict: Verdict) -> list[str]:
+    shown = [f"{one.score} {_mean(_as_statistic(one), sign='+') or one.why}" for one in verdict.measurements]
+    judged_on, differences = _PROTOCOLS[verdict.protocol], "; ".join(shown)
+    return [verdict.claim.text, verdict.claim.by, judged_on, verdict.outcome, differences, _numbers(verdict)]
+
+
+def _as_statistic(measurement: Measurement) -> dict[str, Any]:
+    return {"value": measurement.value, "interval": measurement.interval}
+
+
+def _numbers(verdict: Verdict) -> str:
+    return " and ".join(str(n) for n in sorted({one.n for one in verdict.measurements}))
+
+
+def _caption(options: Mapping[str, Any]) -> str:
+    size = "the paper's widths" if options["full_size"] else "widths 32-64-128 on pixels folded 2 x 2"
+    steps = f" and {options['inference_steps']} denoising steps" if options["inference_steps"] else ""
+    return (
+        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D nets: of "
+        f"{options['patches']} patches), seed {options['seed']}, precision {options['mixed_precision']}. "
+        f"The paper's 2D systems have {size}{steps}; ReCoSeg small, the regression and the 3D nets their own. "
+        f"2D segmenters see {100 * options['healthy_slice_share']:.0f} % of the slices without tumour, and those with "
+        "a residual none in one slice of six. Each system has its own threshold (`pipelines/README.md`), "
+        "which alone moves Dice by points: the last table has all at the same. "
+        "Of each net the best of four validations is kept, chosen on the subjects that are judged here, as the "
+        "thresholds of ReCoSeg small were: values are optimistic for that. Means over the validation subjects with "
+        "95 % bootstrap intervals by subject."
+    )
+
+
+def _mean(statistic: Mapping[str, Any] | None, digits: int = 3, sign: str = "") -> str:
+    if not statistic or statistic["value"] is None:
+        return ""
+    interval = statistic["interval"]
+    shown = f" [{interval[0]:{sign}.{digits}f}, {interval[1]:{sign}.{digits}f}]" if interval else ""
+    return f"{statistic['value']:{sign}.{digits}f}{shown}"
+
+
+def _ends(statistic: Mapping[str, Any] | None) -> Sequence[float | str]:
+    if not statistic or statistic["value"] is None:
+        return ["", "", ""]
+    return [statistic["value"], *(statistic["interval"] or ["", ""])]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |"
