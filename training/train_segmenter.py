@@ -100,10 +100,13 @@ def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingD
     if columns:
         judged = data.validation.chosen_subjects()
         check_residuals(options.train_data_dir, pipeline, judged, options.allow_other_synthesizer)
+    data.check_labels("validation", *(["train"] if options.unlabelled == "none" else []))
     if not data.validation.tumour_pixels()[data.validation.rows].any():
         remedy = "Choose other validation subjects, or a smaller --validation_every."
         raise InputError(options.train_data_dir, "no tumour in the validation slices", "some to judge by", remedy)
-    data.train, others = split_labelled(data.train, options.label_fraction, options.label_subjects, options.label_seed)
+    data.train, others = split_labelled(
+        data.train, options.label_fraction, options.label_subjects, options.label_seed, data.without_labels
+    )
     data.unlabelled = others if options.unlabelled == "mean_teacher" else None
     data.train.keep_healthy(options.healthy_slice_share, options.seed)
     return data

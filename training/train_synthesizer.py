@@ -51,6 +51,8 @@ def open_data(options: SynthesizerOptions, pipeline: ReCoSegPipeline) -> Trainin
     Whatever the net learns from, it is judged on all validation slices, so that the scores of runs can be compared.
     """
     data = open_training_data(options, SliceSettings.of_pipeline(pipeline.config))
+    if options.synthesis_domain != "all":  # else no label is looked at
+        data.check_labels("train")
     try:
         data.train.keep_domain(options.synthesis_domain)
     except ValueError as error:

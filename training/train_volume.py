@@ -80,6 +80,7 @@ def open_data(options: VolumeOptions, pipeline: VolumePipeline) -> TrainingData:
     """Everybody that the run learns from and is judged on, as volumes."""
     columns = cached_columns(pipeline.channels, SourceMix(measured=1, ensemble=0, none=0))
     slices = open_training_data(options, SliceSettings.of_pipeline(pipeline.config), columns=columns)
+    slices.check_labels("train", "validation")
     if columns:
         judged = slices.validation.chosen_subjects()
         check_residuals(options.train_data_dir, pipeline, judged, options.allow_other_synthesizer)

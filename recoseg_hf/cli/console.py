@@ -25,8 +25,8 @@ class Stages:
         self._progress.reset(self._task, description=description, total=None)
 
     def advance(self, done: int, total: int) -> None:
-        """Say how far the stage is; `predict_case` and `evaluate_masks` call this."""
-        self._progress.update(self._task, completed=done, total=total)
+        """Say how far the stage is; `predict_case` and `evaluate_masks` call this. A total of 0 is not known."""
+        self._progress.update(self._task, completed=done, total=total or None)
 
 
 class CaseBar:

@@ -1,9 +1,9 @@
-"""`recoseg prepare`: labelled cases into a slice data set to train on."""
+"""`recoseg prepare`: cases into a slice data set to train on."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,20 +14,40 @@ _DEFAULT_SYSTEM = "recoseg_small"
 
 
 def prepare(
-    brats_dir: Annotated[Path, typer.Argument(help="Folder of cases, each with FLAIR, T1, T2, T1ce and seg.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of cases (BraTS or BIDS names), or folder or Hub id of a data set with NIfTI columns."
+        ),
+    ],
     out: Annotated[Path, typer.Argument(help="Folder for the data set.")],
     split: Annotated[
-        Path | None, typer.Option(help="JSON with subjects by split; by default all are in `train`.")
+        Path | None,
+        typer.Option(help="JSON with subjects by split; by default a data set's own, and of folders all in `train`."),
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Folder or Hub id whose settings (grid, percentiles) the slices are for.")
     ] = None,
     system: Annotated[str | None, typer.Option(help="Or a system by name, such as recoseg_plus_plus.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a data set on the Hub.")] = None,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="Read a data set on the Hub row by row, without downloading it first.")
+    ] = False,
+    allow_unlabelled: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unlabelled", help="Take subjects without segmentation too, for the synthesizer and mean teacher."
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier data set.")] = False,
 ) -> None:
     """Build a data set of slices, split by subject.
 
     By default it is made for the system recoseg_small. The training scripts take the folder as --train_data_dir.
+
+    SOURCE has a folder for each case with one file each for FLAIR, T1, T2, T1ce and the segmentation
+    (<subject>/<subject>_flair.nii.gz, or sub-01/anat/sub-01_FLAIR.nii.gz with the segmentation under derivatives/);
+    or it is a `datasets` data set with a NIfTI column for each, in a folder or on the Hub as organisation/name.
     """
     if model and system:
         raise typer.BadParameter("give --model or --system, not both")
@@ -36,17 +56,34 @@ def prepare(
     silence_libraries()
     with stages() as bar:
         bar.enter("Preparing slices")
+        from recoseg_hf.imaging.sources import open_source
         from recoseg_hf.inference.loading import find_model, load_settings
-        from recoseg_hf.learning.slices import SliceSettings, prepare_dataset
+        from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_manifest
 
         folder = find_model(model) if model else _system_folder(system or _DEFAULT_SYSTEM)
         settings = SliceSettings.of_pipeline(load_settings(folder))
         splits = prepare_dataset(
-            brats_dir, out, split, settings, progress=lambda subject, done, total: bar.advance(done, total)
-        )
+            open_source(source, revision, streaming), out, split, settings,
+            progress=lambda subject, done, total: bar.advance(done, total), allow_unlabelled=allow_unlabelled,
+        )  # fmt: skip
+    _warn_of_labels(read_manifest(out))
     for name, rows in splits.items():
         typer.echo(f"{name}: {len(rows)} slices of {len(set(rows['subject']))} subjects")
     typer.echo(f"Data set: {out}")
+
+
+def _warn_of_labels(manifest: dict[str, Any]) -> None:
+    from recoseg_hf.learning.slices import ONE_LABEL, UNLABELLED
+
+    warnings = {
+        UNLABELLED: "have no segmentation: for the synthesizer and the mean teacher alone",
+        ONE_LABEL: "have a segmentation of label 1 alone, which BraTS gives to necrotic core: if it is a mask of the "
+        "whole tumour, train systems of the region wt only",
+    }
+    for entry, warning in warnings.items():
+        subjects = manifest.get(entry)
+        if subjects:
+            typer.echo(f"Warning: {len(subjects)} subjects {warning}.", err=True)
 
 
 def _system_folder(name: str) -> Path:

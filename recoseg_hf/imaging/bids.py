@@ -1,7 +1,7 @@
 """Names in the manner of BIDS: whose scans a folder holds, and where that subject's tumour segmentation is kept.
 
 The Brain Imaging Data Structure (Gorgolewski et al. 2016, 10.1038/sdata.2016.44) has scans in
-`sub-01[/ses-01]/anat/sub-01[_ses-01][_<entity>-<value>]_<suffix>.nii.gz`, and what was made from them in `derivatives/`.
+`sub-01[/ses-01]/anat/sub-01[_ses-01][_<entity>-<value>]_<suffix>.nii.gz`, and what was made of them in `derivatives/`.
 """
 
 from __future__ import annotations

@@ -132,10 +132,11 @@ def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:
 def open_slices(
     train_data_dir: str | Path, output_dir: str | Path, settings: SliceSettings, columns: Sequence[str] = ()
 ) -> Any:
-    """The `DatasetDict` of a prepared data set, or of a BraTS-style folder, prepared first under `output_dir`.
+    """The `DatasetDict` of a prepared data set, or of a folder of cases, prepared first under `output_dir`.
 
     Args:
-        train_data_dir: either folder; the split of a BraTS-style one is its `splits.json`.
+        train_data_dir: either folder. A folder of cases is what `recoseg prepare` takes; its split is its
+            `splits.json`, or else that of the data set.
         output_dir: of the run.
         settings: of the pipeline.
         columns: those that are needed beside the ones of `recoseg prepare`.
@@ -166,13 +167,13 @@ def open_slices(
 
 
 def slices_folder(train_data_dir: str | Path, output_dir: str | Path) -> Path:
-    """Where the slices are: the folder itself, or, for a BraTS-style one, `slices` in the run's folder."""
+    """Where the slices are: the folder itself, or, for one of cases, `slices` in the run's folder."""
     source = Path(train_data_dir)
     return source if (source / "dataset_dict.json").is_file() else Path(output_dir) / "slices"
 
 
 def slices_of_cases(cases: Path, slices: Path, settings: SliceSettings) -> None:
-    """Prepare a BraTS-style folder once; later runs must find the same files in it.
+    """Prepare a folder of cases once; later runs must find the same files in it.
 
     Args:
         cases: with `splits.json`, where some are to be left out of training.

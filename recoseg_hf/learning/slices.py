@@ -1,11 +1,10 @@
-"""From BraTS-style folders to a `datasets` slice data set with splits by subject."""
+"""From cases to a `datasets` slice data set with splits by subject."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,25 @@ import numpy as np
 import torch
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import sha256_file, write_json
-from recoseg_hf.imaging.case import Case, find_cases
-from recoseg_hf.imaging.layout import case_files, case_name, subject_of_folder
+from recoseg_hf.files import write_json
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.sources import CaseEntry, CaseSource, Part, open_source
+from recoseg_hf.imaging.sources import read_split as read_split
 from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
-from recoseg_hf.pipeline.conventions import MODALITIES, REGIONS, region_masks
+from recoseg_hf.pipeline.conventions import MODALITIES, NECROTIC_LABEL, REGIONS, region_masks
 from recoseg_hf.pipeline.preprocessing import PreparedStack, prepare_stack
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
 MANIFEST = "recoseg_manifest.json"
+
+UNLABELLED = "unlabelled"
+"""Entry of the manifest: subjects without a segmentation."""
+
+ONE_LABEL = "label_1_only"
+"""Entry of the manifest: subjects whose segmentation holds no label but 1, as masks of the whole tumour do."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +56,23 @@ def axial_stack(volume: np.ndarray) -> torch.Tensor:
 
 
 def prepare_case(case: Case, settings: SliceSettings) -> tuple[PreparedStack, torch.Tensor]:
-    """One labelled case on the nets' grid.
+    """One case on the nets' grid.
 
     Returns:
-        The prepared stack, and float32 (N, 3, S, S): how much of each pixel WT, TC and ET cover, 0 to 1.
+        The prepared stack, and float32 (N, 3, S, S): how much of each pixel WT, TC and ET cover, 0 to 1; NaN where the
+        case has no segmentation, so that nobody takes it for healthy.
     """
     images = {name: axial_stack(scan_to_canonical(getattr(case, name)).data) for name in MODALITIES}
     stack = prepare_stack(images, **settings.__dict__)
+    if case.seg is None:
+        return stack, torch.full((len(stack.t1), len(REGIONS), *stack.t1.shape[-2:]), torch.nan)
     masks = region_masks(to_canonical(case.seg, order="nearest").data)
     regions = [stack.grid.to_model(axial_stack(masks[name])) for name in REGIONS]
     return stack, torch.cat(regions, dim=1)
 
 
 def case_block(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
-    """The rows of one labelled case, columns as in `slice_features`: its slices that hold brain, lowest first."""
+    """The rows of one case, columns as in `slice_features`: its slices that hold brain, lowest first."""
     stack, regions = prepare_case(case, settings)
     filled = stack.filled_slices()
     return {
@@ -77,115 +86,120 @@ def case_block(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
     }
 
 
-def _check_labelled(case: Case, folder: Path) -> None:
-    missing = [name for name in ("t1ce", "seg") if getattr(case, name) is None]
-    if missing:
-        raise InputError(folder, f"no {' and no '.join(missing)}", "T1ce and segmentation", "Training needs both.")
-
-
-def read_split(path: str | Path, root: Path) -> dict[str, list[Path]]:
-    """Read `{"train": [subject, ...], "validation": [...]}` and find each subject's folder under `root`.
-
-    Entries of the file that are no lists are left alone.
-
-    Raises:
-        InputError: if the file is no such JSON, or a subject is missing, stands in two splits or has two folders.
-    """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        splits = {name: list(subjects) for name, subjects in content.items() if isinstance(subjects, list)}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(path, f"not readable as JSON ({error})", "subjects by split", "Check the path.") from error
-    if not any(splits.values()) or not all(isinstance(subject, str) for ids in splits.values() for subject in ids):
-        form = '{"train": ["subject", ...], "validation": [...]} with subjects\' names'
-        raise InputError(path, "no list of names by split", form, "Write the split in this form.")
-    folders = _folders_by_name(root)
-    chosen = [subject for subjects in splits.values() for subject in subjects]
-    twice = sorted({subject for subject in chosen if chosen.count(subject) > 1})
-    if twice:
-        raise InputError(path, f"{', '.join(twice)} more than once", "each subject once", "Split by subject.")
-    absent = sorted(set(chosen) - set(folders))
-    if absent:
-        raise InputError(path, f"{', '.join(absent)} not under {root}", "a folder for each", "Check both paths.")
-    return {name: [folders[subject] for subject in subjects] for name, subjects in splits.items() if subjects}
-
-
-def _folders_by_name(root: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in find_cases(root):
-        name = case_name(folder)
-        if name in found:
-            raise InputError(folder, f"{found[name]} has the same name", "one folder for each subject", "Rename one.")
-        found[name] = folder
-    return found
+def _check_usable(case: Case, place: str | Path, allow_unlabelled: bool) -> None:
+    needed = ("t1ce",) if allow_unlabelled else ("t1ce", "seg")
+    missing = [name for name in needed if getattr(case, name) is None]
+    if not missing:
+        return
+    remedy = "Training needs both."
+    if missing == ["seg"]:
+        remedy += " For the synthesizer and the mean teacher, which need no labels, add --allow-unlabelled."
+    expected = "T1ce" if allow_unlabelled else "T1ce and segmentation"
+    raise InputError(place, f"no {' and no '.join(missing)}", expected, remedy if "seg" in needed else "It is drawn.")
 
 
 def prepare_dataset(
-    root: str | Path,
+    source: str | Path | CaseSource,
     output_dir: str | Path,
     split: str | Path | None,
     settings: SliceSettings,
     progress: Callable[[str, int, int], None] | None = None,
+    allow_unlabelled: bool = False,
 ) -> "DatasetDict":
-    """Write the slice data set of a BraTS-style folder as Arrow, with a manifest beside it.
+    """Write the slice data set of cases as Arrow, with a manifest beside it.
 
     The data set appears whole or not at all; while it is made, its largest split takes twice its place.
 
     Args:
-        root: folder of subject folders, each with FLAIR, T1, T2, T1ce and segmentation.
+        source: as for `open_source`: folders in BraTS or BIDS layout, or rows of a data set, each with FLAIR, T1, T2,
+            T1ce and segmentation.
         output_dir: the data set's own folder; an earlier data set in it is replaced.
-        split: JSON with subject names by split; None puts every subject in `train`.
+        split: JSON with subject names by split; None takes a data set's own, and of folders everybody as `train`.
         settings: the nets' grid.
-        progress: called with (subject, subjects done, all subjects) after each.
+        progress: called with (subject, subjects done, all subjects or 0 where that is not known) after each.
+        allow_unlabelled: take subjects without a segmentation too. Their `regions` are NaN; the manifest names them.
 
     Returns:
         The data set, opened from `output_dir`.
 
     Raises:
-        InputError: naming the file, for anything that cannot be trained on, or if `output_dir` holds something else.
+        InputError: naming the file or row, for anything that cannot be trained on, or if `output_dir` holds something
+            else.
     """
     from datasets import DatasetDict
 
-    root, output_dir = Path(root), Path(output_dir)
-    folders = _folders_by_split(root, split)
+    output_dir = Path(output_dir)
+    parts = _opened(source).parts(split)
     if output_dir.exists() and any(output_dir.iterdir()) and not (output_dir / MANIFEST).is_file():
         raise InputError(output_dir, "it holds other files", "a new or empty folder", "Name another one.")
-    count = _Count(sum(map(len, folders.values())), progress)
+    counts = [part.count for part in parts.values()]
+    record = _Record(settings, sum(counts) if all(counts) else 0, progress)
     with _replacing(output_dir) as partial, quiet_datasets():
-        for name, paths in folders.items():
-            _write_split(partial, name, paths, settings, count)
-        write_json(partial / "dataset_dict.json", {"splits": list(folders)})
-        write_json(partial / MANIFEST, _manifest(root, folders, settings))
+        for name, part in parts.items():
+            _write_split(partial, name, part, allow_unlabelled, record)
+        write_json(partial / "dataset_dict.json", {"splits": list(parts)})
+        write_json(partial / MANIFEST, record.manifest())
     return DatasetDict.load_from_disk(str(output_dir))
 
 
+def _opened(source: str | Path | CaseSource) -> CaseSource:
+    return open_source(source) if isinstance(source, str | Path) else source
+
+
 @dataclass
-class _Count:
-    """Subjects done, for `progress`."""
+class _Record:
+    """Who has been prepared, for the manifest and for `progress`."""
 
-    total: int
-    report: Callable[[str, int, int], None] | None
-    done: int = 0
+    settings: SliceSettings
+    total: int = 0
+    report: Callable[[str, int, int], None] | None = None
+    subjects: dict[str, list[str]] = field(default_factory=dict)
+    sha256: dict[str, str] = field(default_factory=dict)
+    unlabelled: list[str] = field(default_factory=list)
+    one_label: list[str] = field(default_factory=list)
 
-    def add(self, subject: str) -> None:
-        """Count one more subject and say so."""
-        self.done += 1
+    def add(self, split: str, entry: CaseEntry) -> None:
+        """Put down a subject and the hashes of its files."""
+        self.subjects.setdefault(split, []).append(entry.subject)
+        self.sha256 |= entry.hashes()
+
+    def add_labels(self, case: Case) -> None:
+        """Put down what is particular about a subject's labels."""
+        if case.seg is None:
+            self.unlabelled.append(case.subject)
+        elif np.unique(case.seg.data).tolist() in ([0, NECROTIC_LABEL], [NECROTIC_LABEL]):
+            self.one_label.append(case.subject)
+
+    def tell(self, subject: str) -> None:
+        """Say that a subject is done."""
         if self.report is not None:
-            self.report(subject, self.done, self.total)
+            self.report(subject, sum(map(len, self.subjects.values())), self.total)
+
+    def manifest(self) -> dict[str, Any]:
+        """What was prepared, as JSON values; entries about labels are there where they apply."""
+        labels = {UNLABELLED: sorted(self.unlabelled), ONE_LABEL: sorted(self.one_label)}
+        return {
+            "settings": dict(self.settings.__dict__),
+            "subjects": self.subjects,
+            "sha256": self.sha256,
+            **{name: subjects for name, subjects in labels.items() if subjects},
+        }
 
 
-def _write_split(folder: Path, name: str, paths: list[Path], settings: SliceSettings, count: _Count) -> None:
+def _write_split(folder: Path, name: str, part: Part, allow_unlabelled: bool, record: _Record) -> None:
     from datasets import Dataset
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
-        for path in paths:
-            case = Case.from_folder(path)
-            _check_labelled(case, path)
-            yield case_block(case, settings)
-            count.add(case.subject)
+        for entry in part.entries:
+            case = entry.read()
+            _check_usable(case, entry.place, allow_unlabelled)
+            yield case_block(case, record.settings)
+            record.add(name, entry)
+            record.add_labels(case)
+            record.tell(case.subject)
 
     stream = folder / f"{name}.arrow"
-    write_blocks(stream, slice_features(settings.image_size), blocks())
+    write_blocks(stream, slice_features(record.settings.image_size), blocks())
     Dataset.from_file(str(stream), split=name).save_to_disk(str(folder / name))
     stream.unlink()
 
@@ -216,24 +230,14 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return json.loads(path.read_text())
 
 
-def describe_source(root: str | Path, split: str | Path | None, settings: SliceSettings) -> dict[str, Any]:
-    """The manifest that `prepare_dataset` would write: settings, subjects by split, and the hash of every file.
+def describe_source(source: str | Path, split: str | Path | None, settings: SliceSettings) -> dict[str, Any]:
+    """The manifest that `prepare_dataset` would write, but for the labels: settings, subjects, hash of every file.
 
     Raises:
-        InputError: as `read_split`.
+        InputError: as `open_source` and `read_split`.
     """
-    return _manifest(Path(root), _folders_by_split(Path(root), split), settings)
-
-
-def _folders_by_split(root: Path, split: str | Path | None) -> dict[str, list[Path]]:
-    return read_split(split, root) if split else {"train": list(_folders_by_name(root).values())}
-
-
-def _manifest(root: Path, folders: dict[str, list[Path]], settings: SliceSettings) -> dict[str, Any]:
-    files = [file for paths in folders.values() for path in paths for file in case_files(path).values()]
-    return {
-        "settings": dict(settings.__dict__),
-        # As the tables have them: a name is made safe to be part of a file's.
-        "subjects": {name: [subject_of_folder(path) for path in paths] for name, paths in folders.items()},
-        "sha256": {os.path.relpath(file, root).replace(os.sep, "/"): sha256_file(file) for file in files},
-    }
+    record = _Record(settings)
+    for name, part in open_source(source).parts(split).items():
+        for entry in part.entries:
+            record.add(name, entry)
+    return record.manifest()

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from recoseg_hf.files import sha256_file
 from recoseg_hf.learning.options import TrainingOptions
 from recoseg_hf.learning.randomness import StepSampler
 from recoseg_hf.learning.slice_batches import SliceDataset, open_slices, slices_folder
-from recoseg_hf.learning.slices import MANIFEST, SliceSettings
+from recoseg_hf.learning.slices import MANIFEST, UNLABELLED, SliceSettings, read_manifest
 from recoseg_hf.learning.subjects import fingerprint, folds, labelled_subjects, subject_hash
 
 PARTS = ("train", "validation")
@@ -27,12 +27,29 @@ class TrainingData:
         validation: slices to judge by.
         unlabelled: slices to learn from without their labels, if any are.
         source: hash of the prepared data set's manifest: of which files and, with residuals, by which weights.
+        without_labels: subjects that have no segmentation.
     """
 
     train: SliceDataset
     validation: SliceDataset
     unlabelled: SliceDataset | None = None
     source: str = ""
+    without_labels: frozenset[str] = frozenset()
+
+    def check_labels(self, *parts: str) -> None:
+        """Refuse to go on where a subject of one of these parts has no segmentation.
+
+        Raises:
+            InputError: saying how many, and what to do.
+        """
+        for name in parts:
+            subjects = getattr(self, name).chosen_subjects()
+            if lacking := sum(subject in self.without_labels for subject in subjects):
+                found = f"{lacking} of {len(subjects)} {name} subjects have no segmentation"
+                remedy = "Leave them out with --split, or in `recoseg prepare`"
+                if name == "train":
+                    remedy += "; the segmenter learns from them with --unlabelled mean_teacher"
+                raise InputError("--train_data_dir", found, "labels for all", f"{remedy}.")
 
     def subjects(self) -> dict[str, list[str]]:
         """Names by part, in the order of the slices."""
@@ -65,6 +82,7 @@ def open_training_data(
         InputError: the data or the split cannot be used.
     """
     tables = open_slices(options.train_data_dir, options.output_dir, settings, columns)
+    folder = slices_folder(options.train_data_dir, options.output_dir)
     found = {name: list(dict.fromkeys(tables[name]["subject"][:])) for name in PARTS}
     chosen = found
     if options.split:
@@ -78,7 +96,8 @@ def open_training_data(
         validation=SliceDataset(
             tables["validation"], context_slices, options.validation_every, subjects=chosen["validation"]
         ),
-        source=sha256_file(slices_folder(options.train_data_dir, options.output_dir) / MANIFEST),
+        source=sha256_file(folder / MANIFEST),
+        without_labels=frozenset(read_manifest(folder).get(UNLABELLED, ())),
     )
 
 
@@ -93,23 +112,31 @@ def subjects_of_step(
 
 
 def split_labelled(
-    train: SliceDataset, fraction: float = 1.0, count: int = 0, seed: int = 0
+    train: SliceDataset,
+    fraction: float = 1.0,
+    count: int = 0,
+    seed: int = 0,
+    without_labels: Collection[str] = frozenset(),
 ) -> tuple[SliceDataset, SliceDataset]:
     """Part the train subjects into those whose labels are used and the others.
 
-    Arguments as for `labelled_subjects`.
+    Arguments as for `labelled_subjects`; those without labels are always among the others, and the fraction is of the
+    rest.
 
     Returns:
         Their slices; the second part may be empty.
 
     Raises:
-        InputError: there are fewer subjects than that.
+        InputError: there are fewer labelled subjects than that, or none.
     """
     subjects = train.chosen_subjects()
-    if count > len(subjects):
+    known = [subject for subject in subjects if subject not in without_labels]
+    if count > len(known):
         remedy = "Use fewer, or 0 to go by --label_fraction."
-        raise InputError(f"--label_subjects {count}", f"{len(subjects)} train subjects", "that many or more", remedy)
-    labelled = labelled_subjects(subjects, fraction, count, seed)
+        raise InputError(f"--label_subjects {count}", f"{len(known)} train subjects", "that many or more", remedy)
+    if not known:
+        raise InputError("--train_data_dir", "no train subject has a segmentation", "some", "Label some of them.")
+    labelled = labelled_subjects(known, fraction, count, seed)
     return train.part(labelled), train.part(set(subjects) - set(labelled))
 
 

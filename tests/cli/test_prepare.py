@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from recoseg_hf.cli import app
-from tests.factories import save_case
+from recoseg_hf.learning.slices import read_manifest
+from tests.factories import labels, save, save_case
 
 SHAPE = (20, 22, 9)
 
@@ -50,6 +51,21 @@ def test_a_folder_in_use_stays(cases, tiny_model):
     result = prepare(cases, "--model", tiny_model)
     assert result.exit_code == 3
     assert "slices: the folder is not empty" in result.stderr
+
+
+def test_subjects_without_segmentation_are_asked_for(cases, tiny_model):
+    (cases / "cases" / "sub-01" / "sub-01_seg.nii.gz").unlink()
+    save(cases / "cases" / "sub-02" / "sub-02_seg.nii.gz", labels(SHAPE, values=(1,)))
+    result = prepare(cases, "--model", tiny_model)
+    assert result.exit_code == 3
+    assert "sub-01: no seg; expected T1ce and segmentation. " in result.stderr
+    assert "add --allow-unlabelled." in result.stderr
+    result = prepare(cases, "--model", tiny_model, "--allow-unlabelled")
+    assert result.exit_code == 0
+    assert "Warning: 1 subjects have no segmentation: for the synthesizer" in result.stderr
+    assert "Warning: 1 subjects have a segmentation of label 1 alone" in result.stderr
+    manifest = read_manifest(cases / "slices")
+    assert (manifest["unlabelled"], manifest["label_1_only"]) == (["sub-01"], ["sub-02"])
 
 
 def test_model_and_system_exclude_one_another(cases, tiny_model):

@@ -14,6 +14,7 @@ from recoseg_hf.learning.slices import (
     SliceSettings,
     axial_stack,
     case_block,
+    describe_source,
     prepare_case,
     prepare_dataset,
     read_manifest,
@@ -163,6 +164,45 @@ class TestPreparedDataSet:
             prepare_dataset(root, tmp_path / "slices", None, SETTINGS)
         assert sha256_file(tmp_path / "slices" / "recoseg_manifest.json") == before
         assert sorted(os.listdir(tmp_path)) == ["cases", "slices"]
+
+
+class TestUnlabelled:
+    def test_its_regions_are_unknown_and_the_manifest_says_so(self, brats_like, tmp_path):
+        root = tmp_path / "cases"
+        shutil.copytree(brats_like, root)
+        (root / "sub-02" / "sub-02_seg.nii.gz").unlink()
+        tables = prepare_dataset(root, tmp_path / "slices", root / "splits.json", SETTINGS, allow_unlabelled=True)
+        train = tables["train"].with_format("numpy")
+        unknown = np.isnan(train["regions"][:]).reshape(len(train), -1)
+        assert (unknown.all(1) == unknown.any(1)).all()
+        assert {subject for subject, row in zip(train["subject"][:], unknown, strict=True) if row[0]} == {"sub-02"}
+        assert read_manifest(tmp_path / "slices")["unlabelled"] == ["sub-02"]
+
+    def test_t1ce_is_needed_all_the_same(self, brats_like, tmp_path):
+        root = tmp_path / "cases"
+        shutil.copytree(brats_like, root)
+        (root / "sub-02" / "sub-02_t1ce.nii.gz").unlink()
+        with pytest.raises(InputError, match=r"sub-02: no t1ce; expected T1ce"):
+            prepare_dataset(root, tmp_path / "slices", None, SETTINGS, allow_unlabelled=True)
+
+    def test_rows_are_those_of_the_folders(self, brats_like, tmp_path):
+        """A table beside the very same files, its splits its own."""
+        root = tmp_path / "cases"
+        shutil.copytree(brats_like, root)
+        expected = prepare_dataset(root, tmp_path / "folders", root / "splits.json", SETTINGS)
+        modalities = (*factories.MODALITIES, "seg")
+        for split, subjects in SPLIT.items():
+            (root / split).mkdir()
+            for subject in subjects:
+                (root / subject).rename(root / split / subject)
+            lines = [",".join([s, *(f"{s}/{s}_{name}.nii.gz" for name in modalities)]) for s in subjects]
+            header = ",".join(["subject", *(f"{name}_file_name" for name in modalities)])
+            (root / split / "metadata.csv").write_text("\n".join([header, *lines]))
+        found = prepare_dataset(root, tmp_path / "rows", None, SETTINGS)
+        assert list(found) == list(expected)
+        assert all(found[split].to_dict() == expected[split].to_dict() for split in SPLIT)
+        assert read_manifest(tmp_path / "rows")["subjects"] == SPLIT
+        assert describe_source(root, None, SETTINGS) == read_manifest(tmp_path / "rows")
 
 
 class TestSplit:

@@ -58,6 +58,26 @@ def test_labels_of_some_subjects_leave_the_others_without(options):
     assert (everybody.rows, nobody.rows) == (train.rows, [])
 
 
+def test_who_has_no_segmentation_is_never_among_the_labelled(options):
+    train = open_training_data(options, SETTINGS).train
+    labelled, rest = split_labelled(train, without_labels={"sub-01"})
+    assert (labelled.chosen_subjects(), rest.chosen_subjects()) == (["sub-02"], ["sub-01"])
+    with pytest.raises(InputError, match="no train subject has a segmentation; expected some"):
+        split_labelled(train, without_labels=KNOWN)
+
+
+def test_where_labels_are_needed_their_lack_is_said_with_a_remedy(options):
+    data = open_training_data(options, SETTINGS)
+    data.check_labels("train", "validation")
+    data.without_labels = frozenset({"sub-01", "sub-03"})
+    with pytest.raises(
+        InputError, match=r"1 of 1 validation subjects have no seg.*Leave them out with --split, or in"
+    ):
+        data.check_labels("validation")
+    with pytest.raises(InputError, match=r"1 of 2 train subjects have no segmentation; .*--unlabelled mean_teacher"):
+        data.check_labels("train")
+
+
 def test_no_more_subjects_have_labels_than_there_are(options):
     train = open_training_data(options, SETTINGS).train
     with pytest.raises(InputError, match=r"--label_subjects 3: 2 train subjects; expected that many or more"):
