@@ -22,6 +22,7 @@ FLOORS = {
     "learning": 3,
     "evaluation": 4,
     "hub": 5,
+    "sharing": 5,
     "cli": 6,
     "__main__": 6,
 }

@@ -86,6 +86,10 @@ class Row:
             return stream.read()
 
 
+def _as_cell(value: Mapping[str, Any] | bytes | None) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {"bytes": value, "path": None}
+
+
 def _is_under(path: str, home: str) -> bool:
     if "://" in path or "://" in home:
         return path.startswith(home) and ".." not in path
@@ -123,8 +127,8 @@ class Rows:
         """
         for number, values in enumerate(self._values(split)):
             place = f"{self.name}, {split}[{number}]"
-            cells = {name: values[column] for name, column in self.columns.items()}
-            row = {name: cell for name, cell in cells.items() if cell and (cell.get("bytes") or cell.get("path"))}
+            cells = {name: _as_cell(values[column]) for name, column in self.columns.items()}
+            row = {name: cell for name, cell in cells.items() if cell.get("bytes") or cell.get("path")}
             if missing := [name for name in CONDITIONS if name not in row]:
                 named = " and ".join(self.columns[name] for name in missing)
                 raise InputError(place, f"{named} is empty", "a file for each scan", "Fill it, or leave the row out.")
@@ -132,13 +136,9 @@ class Rows:
             yield Row(subject, f"{place} ({subject})", row, self.home)
 
     def _values(self, split: str) -> Iterator[dict[str, Any]]:
-        from datasets import Nifti
-
         wanted = [*self.columns.values(), *filter(None, [self.subject_column])]
-        table = self.splits[split].select_columns(wanted)
-        for column in self.columns.values():
-            table = table.cast_column(column, Nifti(decode=False))
-        rows = iter(table)
+        # `decode(False)` first: a column cast to `Nifti(decode=False)` is still decoded in a stream off the Hub.
+        rows = iter(self.splits[split].decode(False).select_columns(wanted))
         while True:
             try:
                 values = next(rows, None)

@@ -103,9 +103,7 @@ def predict_case(
     return Prediction(mask=mask, labels=labels, report=report, region_probabilities=regions, **volumes)
 
 
-def with_threshold(
-    pipeline: ReCoSegPipeline, prediction: Prediction, case: Case, mask_threshold: float
-) -> Prediction:
+def with_threshold(pipeline: ReCoSegPipeline, prediction: Prediction, case: Case, mask_threshold: float) -> Prediction:
     """Return what `predict_case` would have returned at another threshold, without running the nets again.
 
     Mask, labels and report are new; the other volumes are those of `prediction`, and so are the seconds.
@@ -171,9 +169,7 @@ def _regions_on_own_grid(
     return {"wt": whole_tumour, **{name: _restore(slices, affine, case) for name, slices in others.items()}}
 
 
-def _masks(
-    pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: float
-) -> tuple[Volume, Volume | None]:
+def _masks(pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: float) -> tuple[Volume, Volume | None]:
     """Turn the regions' probabilities into the mask, and into labels where the model has TC and ET."""
     whole, config = regions["wt"], pipeline.config
     mask = seeded_mask(whole.data, threshold, config.seed_threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from tests.hub.repositories import STORED_AS_LFS, Commit, File, Repository
@@ -76,11 +77,12 @@ def tree(request: Request, repository: Repository, revision: str, folder: str) -
     inside = {path: file for path, file in sorted(files.items()) if path.startswith(prefix)}
     if not inside:  # `datasets` looks into folders that may be missing
         raise RefusedError("EntryNotFound", 404, "Entry not found")
-    if request.query.get("recursive", [""])[0].lower() in ("true", "1"):
-        return as_json([_entry(path, file) for path, file in inside.items()])
-    folders = sorted({path[len(prefix) :].split("/")[0] for path in inside if "/" in path[len(prefix) :]})
+    deep = request.query.get("recursive", [""])[0].lower() in ("true", "1")
+    shown = [_entry(path, file) for path, file in inside.items() if deep or "/" not in path[len(prefix) :]]
+    parents = {parent.as_posix() for path in inside for parent in PurePosixPath(path[len(prefix) :]).parents} - {"."}
+    folders = sorted(name for name in parents if deep or "/" not in name)
     listed = [{"type": "directory", "path": prefix + name, "oid": "0" * 40, "size": 0} for name in folders]
-    return as_json(listed + [_entry(path, file) for path, file in inside.items() if "/" not in path[len(prefix) :]])
+    return as_json(listed + shown)
 
 
 def paths(request: Request, repository: Repository, revision: str) -> Answer:

@@ -134,6 +134,14 @@ class TestParquet:
         with pytest.raises(InputError, match=r"train\[1\] \(b2\), column t1: it ends after"):
             two.read()
 
+    def test_bare_bytes_will_do(self, tmp_path):
+        from datasets import Features, Value
+
+        row = {name: cell if name == "subject" else cell["bytes"] for name, cell in embedded().items()}
+        features = Features(subject=Value("string"), **dict.fromkeys(NAMES, Value("binary")))
+        case = entries(save_parquet(tmp_path / "data", [row], features))["train"][0].read()
+        np.testing.assert_array_equal(case.t1ce.data, factories.intensities(seed=3))
+
     def test_grids_and_voxels_are_compared_by_column(self, tmp_path):
         other = embedded(
             "b2", t2={"bytes": bytes(factories.raw_bytes(factories.intensities((4, 4, 4)))), "path": None}

@@ -83,6 +83,15 @@ class TestLoss:
         ]
         assert losses[0] == losses[1] != losses[2]
 
+    def test_labels_are_not_looked_at(self, batch):
+        pipeline = tiny_pipeline()
+        unlabelled = batch | {"regions": torch.full_like(batch["regions"], torch.nan)}
+        losses = [
+            synthesis_loss(pipeline.synthesizer, pipeline, one, streams(), AugmentationSettings(), "weighted").item()
+            for one in (batch, unlabelled)
+        ]
+        assert losses[0] == losses[1]
+
     def test_training_and_sampling_feed_the_net_alike(self, batch):
         """Noisy image first, then FLAIR, T1, T2, each folded."""
         pipeline, seen = tiny_pipeline(pixel_unshuffle=2), []
