@@ -26,20 +26,22 @@ def dataset_card(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier card.")] = False,
 ) -> None:
-    """Write a data set's card: counts, grids and tumour volumes, measured; no names, paths or dates."""
+    """Write a data set's card: counts, grids and tumour volumes, measured; no names, paths or dates.
+
+    Of case folders it is the card of the data set that `recoseg push-dataset` makes of them.
+    """
     if output.exists() and not overwrite:
         raise InputError(output, "it is there already", "a new file", "Name another one, or add --overwrite.")
     silence_libraries()
     with stages() as bar:
         bar.enter("Measuring scans")
-        from recoseg_hf.imaging.sources import FolderCases, open_source
+        from recoseg_hf.imaging.sources import RowCases, open_source
         from recoseg_hf.sharing.dataset_card import render_dataset_card, write_dataset_card
         from recoseg_hf.sharing.measuring import measure_dataset
 
         cases = open_source(source)
         measure = measure_dataset(cases, split, bar.advance)
         options = {"title": title} if title else {}
-        text = render_dataset_card(
-            measure, license_name, brats=brats, folders=isinstance(cases, FolderCases), **options
-        )
+        columns = cases.rows.columns if isinstance(cases, RowCases) else None
+        text = render_dataset_card(measure, license_name, brats=brats, own_columns=columns, **options)
     typer.echo(f"Card: {write_dataset_card(output, text)}")

@@ -18,7 +18,12 @@ _TITLE = "Brain MRI with tumour segmentations"
 
 
 def render_dataset_card(
-    measure: DatasetMeasure, license_name: str, title: str = _TITLE, brats: bool | None = None, folders: bool = True
+    measure: DatasetMeasure,
+    license_name: str,
+    title: str = _TITLE,
+    brats: bool | None = None,
+    own_columns: Mapping[str, str] | None = None,
+    rewritten: bool = False,
 ) -> str:
     """Make a data set's card, which names no subject, no path and no date.
 
@@ -27,7 +32,9 @@ def render_dataset_card(
         license_name: an identifier that the Hub knows, such as `cc-by-4.0`, or `other`.
         title: the card's heading and the data set's `pretty_name`.
         brats: whether the scans are of BraTS, whose terms and citations the card then has; None goes by their names.
-        folders: whether the files lie in a folder for each split, which the front matter then says.
+        own_columns: names of the columns by modality, of a data set that is one already: the front matter then leaves
+            columns and files to it. None is for scans as `write_dataset_files` lays them out.
+        rewritten: whether `write_dataset_files` wrote them, so that headers hold nothing but the grid.
 
     Returns:
         The text of README.md.
@@ -48,7 +55,12 @@ def render_dataset_card(
     )  # fmt: skip
     environment.filters["spread"] = _spread
     shown = {"title": title, "license": license_name, "brats": brats, "simulated": measure.simulated(), **values}
-    front_matter = _front_matter(values, license_name, title, brats, folders)
+    shown |= {
+        "rewritten": rewritten,
+        "declares": own_columns is None,
+        "named": own_columns or {name: name for name in values["columns"]},
+    }
+    front_matter = _front_matter(values, license_name, title, brats, declares=own_columns is None)
     return environment.get_template(TEMPLATE).render(front_matter=front_matter, **shown)
 
 
@@ -59,7 +71,7 @@ def write_dataset_card(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
-def _front_matter(values: Mapping[str, Any], license_name: str, title: str, brats: bool, folders: bool) -> str:
+def _front_matter(values: Mapping[str, Any], license_name: str, title: str, brats: bool, declares: bool) -> str:
     from huggingface_hub import DatasetCardData
 
     size = next((name for limit, name in _SIZES if values["n"] < limit), "100K<n<1M")
@@ -75,9 +87,10 @@ def _front_matter(values: Mapping[str, Any], license_name: str, title: str, brat
         tags=["medical", "MRI", "brain-tumour", "nifti", *(["BraTS"] if brats else [])],
         pretty_name=title,
         size_categories=[size],
-        **({"configs": [{"config_name": "default", "data_files": files}]} if folders else {}),
-        dataset_info={"features": features, "splits": splits},
     )
+    if declares:
+        data.configs = [{"config_name": "default", "data_files": files}]
+        data.dataset_info = {"features": features, "splits": splits}
     return data.to_yaml()
 
 

@@ -49,7 +49,7 @@ def push_dataset(
         folder = Path(temporary)
         measure = write_dataset_files(source, folder, split, may_publish, renumber, progress)
         options = {"title": title} if title else {}
-        card = render_dataset_card(measure, license_name, brats=brats, **options)
+        card = render_dataset_card(measure, license_name, brats=brats, rewritten=True, **options)
         write_dataset_card(folder / _CARD, card)
         return _upload(folder, hub_id, private, measure)
 

@@ -71,3 +71,17 @@ def test_an_earlier_card_stays(cases):
     result, text = card(cases, "--license", "other")
     assert (result.exit_code, text) == (3, "mine")
     assert "card.md: it is there already" in result.stderr
+
+
+def test_of_a_data_set_the_columns_are_called_as_they_are_and_left_to_it(tmp_path):
+    factories.save_case(tmp_path / "cases" / "train", "a1")
+    columns = {"flair": "flair", "t1": "T1w", "t2": "T2w"}
+    header = ",".join(f"{column}_file_name" for column in columns.values())
+    row = ",".join(f"a1/a1_{name}.nii.gz" for name in columns)
+    (tmp_path / "cases" / "train" / "metadata.csv").write_text(f"{header}\n{row}\n")
+    _, text = card(tmp_path / "cases", "--license", "other")
+    assert "| T1w | T1 before contrast |" in text
+    assert "| seg |" not in text
+    data = DatasetCard(text).data.to_dict()
+    assert not {"configs", "dataset_info"} & data.keys()
+    assert "Headers hold the grid and nothing else" not in text  # nobody has looked

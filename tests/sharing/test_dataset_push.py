@@ -201,3 +201,4 @@ def test_the_card_is_valid_and_tells_of_the_data(files):
     assert card.data.dataset_info["features"][1] == {"name": "flair", "dtype": "nifti"}
     assert "simulated-" not in card.text
     assert "**Simulated.**" in card.text
+    assert "Headers hold the grid and nothing else" in card.text
