@@ -6,6 +6,7 @@ python benchmarks/fill_readme.py
 import json
 from pathlib import Path
 
+from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.files import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,11 +21,9 @@ def read(name: str) -> dict | None:
 
 def statistic(values: dict, decimals: int = 3, unit: str = "") -> str:
     """A mean with its interval and n."""
-    if values["value"] is None:
-        return f"undefined, n = {values['n']}"
-    interval = values["interval"]
-    shown = f" [{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]" if interval else ""
-    return f"{values['value']:.{decimals}f}{unit}{shown}, n = {values['n']}"
+    mean, gap, interval = mean_in_words(values, decimals, undefined="undefined").partition(" ")
+    unit = "" if values["value"] is None else unit
+    return f"{mean}{unit}{gap}{interval}, n = {values['n']}"
 
 
 def rows() -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.fill_readme import ROOT, read
+from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.evaluation.new_site.study import study_table
 from recoseg_hf.evaluation.paper.table import table_markdown
 from recoseg_hf.files import atomic_write
@@ -23,11 +24,7 @@ DICE_ROWS = {f"dice_{name}": f"validation Dice, {name.upper()}" for name in ("wt
 
 def mean(values: Mapping[str, Any], digits: int = 3, sign: str = "") -> str:
     """A mean with its interval."""
-    if values["value"] is None:
-        return "undefined"
-    low, high = values["interval"] or (None, None)
-    interval = "" if low is None else f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]"
-    return f"{values['value']:{sign}.{digits}f}{interval}"
+    return mean_in_words(values, digits, sign, undefined="undefined")
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.evaluation.protocols import PROTOCOLS
 
 _REGIONS = {"wt": "whole tumour", "tc": "tumour core", "et": "enhancing tumour"}
@@ -112,11 +113,8 @@ def _number(section: Mapping, score: str, decimals: int, unit: str) -> str:
         n += f" ({section['n_slices']} slices; {section['n_slices_both_empty']} empty in both left out)"
     if statistic["n_undefined"]:
         n += f", {statistic['n_undefined']} undefined left out"
-    if statistic["value"] is None:
-        return f"undefined, {n}"
-    interval = statistic["interval"]
-    shown = f" [{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]" if interval else ""
-    return f"{statistic['value']:.{decimals}f}{shown}{unit}, {n}"
+    unit = "" if statistic["value"] is None else unit
+    return f"{mean_in_words(statistic, decimals, undefined='undefined')}{unit}, {n}"
 
 
 def _left_out(result: Mapping) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.anonymity import check_anonymous
+from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.evaluation.new_site.fingerprint import fingerprint_cases
 from recoseg_hf.evaluation.new_site.measurement import changed_parts, measure_models
 from recoseg_hf.evaluation.new_site.warnings import find_warnings
@@ -193,19 +194,12 @@ def render_site_card(values: Mapping[str, Any]) -> str:
 
 def shown_statistic(statistic: Mapping[str, Any], decimals: int = 3) -> str:
     """`0.853 [0.801, 0.899]`; `undefined` where no subject has the number."""
-    if statistic["value"] is None:
-        return "undefined"
-    interval = statistic["interval"]
-    shown = f" [{interval[0]:.{decimals}f}, {interval[1]:.{decimals}f}]" if interval else ""
-    return f"{statistic['value']:.{decimals}f}{shown}"
+    return mean_in_words(statistic, decimals, undefined="undefined")
 
 
 def shown_difference(difference: Mapping[str, Any]) -> str:
     """As `shown_statistic`, each number with its sign."""
-    if difference["value"] is None:
-        return "undefined"
-    interval = difference["interval"]
-    return f"{difference['value']:+.3f}" + (f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else "")
+    return mean_in_words(difference, sign="+", undefined="undefined")
 
 
 def shown_distribution(distribution: Mapping[str, Any] | None) -> str:

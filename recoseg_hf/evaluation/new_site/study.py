@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from recoseg_hf.evaluation.differences import paired_difference
+from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.evaluation.intervals import bootstrap_interval
 from recoseg_hf.evaluation.region_masks import REGION_THRESHOLD
 from recoseg_hf.pipeline.conventions import REGIONS
@@ -166,18 +167,13 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _value(mean: Mapping[str, Any]) -> str:
-    if mean["value"] is None:
-        return "undefined"
-    interval = f" [{mean['interval'][0]:.3f}, {mean['interval'][1]:.3f}]" if mean["interval"] else ""
-    return f"{mean['value']:.3f}{interval}"
+    return mean_in_words(mean, undefined="undefined")
 
 
 def _change(difference: Mapping[str, Any]) -> str:
     if difference["value"] is None:
         return "undefined"
-    interval = difference["interval"]
-    shown = f" [{interval[0]:+.3f}, {interval[1]:+.3f}]" if interval else ""
-    return f"{difference['value']:+.3f}{shown}, n = {difference['n']}"
+    return f"{mean_in_words(difference, sign='+')}, n = {difference['n']}"
 
 
 def _range(changes: Sequence[float]) -> str:
