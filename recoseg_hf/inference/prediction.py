@@ -125,7 +125,7 @@ def with_threshold(pipeline: ReCoSegPipeline, prediction: Prediction, case: Case
     report = prediction.report | {
         "settings": settings,
         "results": measure(mask, labels),
-        "warnings": find_warnings(case, mask, settings),
+        "warnings": find_warnings(case, mask, settings, pipeline.channels),
     }
     return replace(prediction, mask=mask, labels=labels, report=report)
 

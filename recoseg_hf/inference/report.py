@@ -21,11 +21,12 @@ from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.grids import is_regular, ras_grid
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.pipeline.conventions import MODALITIES, region_masks
+from recoseg_hf.pipeline.conventions import MODALITIES, hides_t1ce, region_masks
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
+_MADE_OF_T1CE = {"t1ce", "residual", "static_residual"}
 _SPACING_TOLERANCE = 0.1  # mm
 _ANGLE_TOLERANCE = 1.0  # degrees
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
@@ -50,7 +51,7 @@ def build_report(
         "grid": describe_grid(case.flair),
         "seconds": seconds,
         "versions": library_versions(),
-        "warnings": find_warnings(case, mask, resolved),
+        "warnings": find_warnings(case, mask, resolved, pipeline.channels),
     }
 
 
@@ -146,8 +147,15 @@ def library_versions() -> dict[str, str]:
     }
 
 
-def find_warnings(case: Case, mask: Volume, settings: dict[str, Any]) -> list[str]:
-    """Return what a reader of the results must know, one sentence each."""
+def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channels: Sequence[str]) -> list[str]:
+    """Return what a reader of the results must know, one sentence each.
+
+    Args:
+        case: that was predicted.
+        mask: of its tumour.
+        settings: of `resolve_settings`.
+        channels: that the segmenter sees, of `SEGMENTER_CHANNELS`.
+    """
     found = []
     spacing = case.flair.voxel_spacing
     if any(abs(size - 1) > _SPACING_TOLERANCE for size in spacing):
@@ -158,9 +166,17 @@ def find_warnings(case: Case, mask: Volume, settings: dict[str, Any]) -> list[st
     if case.t1ce is None:
         units = ", and the synthetic T1ce is in the units of T1" if settings["scheduler"] else ""
         found.append(f"No T1ce was given: the residual source is {settings['residual_source']!r}{units}.")
+    elif not sees_t1ce(settings["residual_source"], channels):
+        source = settings["residual_source"]
+        found.append(f"The T1ce that was given is not what was segmented from: the residual source is {source!r}.")
     if not mask.data.any():
         found.append("No tumour was found: the mask is empty.")
     return found
+
+
+def sees_t1ce(source: str, channels: Sequence[str]) -> bool:
+    """Say whether anything that the segmenter sees is made of the measured T1ce."""
+    return not hides_t1ce(source, tuple(channels)) and not _MADE_OF_T1CE.isdisjoint(channels)
 
 
 def _degrees_from_axes(volume: Volume) -> float:

@@ -16,6 +16,8 @@ from recoseg_hf.inference.report import configuration_sha256, describe_model, fi
 from tests.factories import save_case
 from tests.inference.cases import make_case
 
+CHANNELS = ("flair", "t1", "t2", "residual")
+
 
 @pytest.fixture(scope="module")
 def report(tiny_model, tmp_path_factory):
@@ -102,13 +104,34 @@ def test_warnings_say_what_a_reader_must_know():
     settings = {"residual_source": "none", "scheduler": "DDIMScheduler"}
     case = make_case((1.0, 1.0, 3.0), t1ce=None)
     empty = replace(case.flair, data=np.zeros(case.flair.shape, np.uint8))
-    spacing, t1ce, tumour = find_warnings(case, empty, settings)
+    spacing, t1ce, tumour = find_warnings(case, empty, settings, CHANNELS)
     assert spacing.startswith("The voxels are 1 x 1 x 3 mm: resampled to 1 mm")
     assert t1ce.endswith("the residual source is 'none', and the synthetic T1ce is in the units of T1.")
-    assert find_warnings(case, empty, settings | {"scheduler": None})[1].endswith("the residual source is 'none'.")
+    without = settings | {"scheduler": None}
+    assert find_warnings(case, empty, without, CHANNELS)[1].endswith("the residual source is 'none'.")
     assert tumour == "No tumour was found: the mask is empty."
     full = replace(empty, data=np.ones(case.flair.shape, np.uint8))
-    assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings) == []
+    assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings | {"residual_source": "measured"}, CHANNELS) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "channels", "hidden"),
+    [
+        ("measured", ("flair", "residual"), False),
+        ("none", ("flair", "residual"), True),
+        ("ensemble", ("flair", "t1ce", "residual"), True),  # it goes with the residual
+        ("none", ("flair", "t1ce"), False),
+        ("none", ("flair", "t1", "t2"), True),
+        ("none", ("flair", "synthetic_t1ce"), True),
+        ("measured", ("flair", "static_residual"), False),
+    ],
+)
+def test_a_measured_t1ce_that_the_segmenter_never_sees_is_told_of(source, channels, hidden):
+    case = make_case()
+    mask = replace(case.flair, data=np.ones(case.flair.shape, np.uint8))
+    found = find_warnings(case, mask, {"residual_source": source, "scheduler": "DDIMScheduler"}, channels)
+    told = f"The T1ce that was given is not what was segmented from: the residual source is {source!r}."
+    assert found == ([told] if hidden else [])
 
 
 def test_an_oblique_scan_is_told_of():
@@ -118,5 +141,5 @@ def test_an_oblique_scan_is_told_of():
     affine[:2, :2] = [[cosine, -sine], [sine, cosine]]
     oblique = Case("sub-01", **{name: replace(volume, affine=affine) for name, volume in case.volumes().items()})
     mask = replace(oblique.flair, data=np.ones(oblique.flair.shape, np.uint8))
-    (warning,) = find_warnings(oblique, mask, {"residual_source": "measured", "scheduler": "DDIMScheduler"})
+    (warning,) = find_warnings(oblique, mask, {"residual_source": "measured", "scheduler": "DDIMScheduler"}, CHANNELS)
     assert warning.startswith("The scan lies oblique to the world axes")
