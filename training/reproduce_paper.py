@@ -7,9 +7,9 @@ Each `--data NAME=FOLDER` gives a pair of columns; FOLDER holds the cases and `s
 row judged on the validation subjects' whole volumes and as the paper does. Rows may share a synthesizer. The same
 command goes on where it was interrupted and leaves what is finished alone. Several may work on one folder at a time,
 each on other `--systems`: what one is making, the others wait for; run it once more for the table of all. Written are
-`results.json`, `table.csv`, `table.md` with what became of the paper's claims, `report.html` with all of it, and for
-each data set `figures/`; what each stage ran stands in `stages/`. Figures and report show patients where the cases are
-of patients: they belong where the cases are.
+`results.json`, `table.csv`, `table_as_paper.csv` (a line for each system), `table.md` with what became of the paper's
+claims, `report.html` with all of it, and for each data set `figures/`; what each stage ran stands in `stages/`.
+Figures and report show patients where the cases are of patients: they belong where the cases are.
 """
 
 import argparse
@@ -26,12 +26,14 @@ from recoseg_hf.evaluation.canvas import require_drawing
 from recoseg_hf.evaluation.cohort import evaluate_masks
 from recoseg_hf.evaluation.differences import paired_differences
 from recoseg_hf.evaluation.new_site.card import SubjectsOf
-from recoseg_hf.evaluation.paper.claims import judge_folder
 from recoseg_hf.evaluation.paper.equal_thresholds import at_equal_thresholds
-from recoseg_hf.evaluation.paper.figures import draw_figures
+from recoseg_hf.evaluation.paper.figures import draw_measured
+from recoseg_hf.evaluation.paper.figures.measuring import measure_rows
 from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.evaluation.paper.report import write_report
+from recoseg_hf.evaluation.paper.summary_table import summary_csv, summary_table
 from recoseg_hf.evaluation.paper.table import claims_markdown, table_csv, table_markdown
+from recoseg_hf.evaluation.paper.verdicts import judge_claims
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
 from recoseg_hf.inference import load_pipeline
@@ -46,6 +48,9 @@ HERE = Path(__file__).resolve().parent
 
 SLICES_PER_VALIDATED = {"synthesizer": 12, "segmenter": 6}
 """During training, one slice in so many is validated on; drawing takes a pass of the net for each denoising step."""
+
+NONE_SHARE = 0.15
+"""Beside a `--measured_share` of 0.7, as `train_segmenter.py` has them: no residual in one slice of six."""
 
 ELSEWHERE = ("data", "output_dir", "systems", "launch")
 """Options that no number depends on."""
@@ -65,6 +70,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--train_batch_size", type=int, default=4, help="slices a step (paper: 4)")
     parser.add_argument("--patches", type=int, default=4, help="patches a step of the 3D rows, gradients accumulated")
     parser.add_argument("--healthy_slice_share", type=float, default=0.4, help="of the slices to train on (paper: 0)")
+    parser.add_argument(
+        "--none_share", type=float, default=NONE_SHARE, help="of a 2D row's slices without residual; 0: all rows alike"
+    )
     parser.add_argument("--mixed_precision", default="no", choices=("no", "bf16", "fp16"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
@@ -158,6 +166,8 @@ class DataSet:
             script = "train_segmenter.py"
             flags |= {"ensemble_share": 0.0, "healthy_slice_share": self.options.healthy_slice_share}
             flags["validation_every"] = SLICES_PER_VALIDATED["segmenter"]
+            if self.options.none_share != NONE_SHARE:  # that of the script, which no older stage was given
+                flags["none_share"] = self.options.none_share
         self.stages.run(f"model_{name}", script, flags)
         return target
 
@@ -223,10 +233,16 @@ def write_tables(
     """JSON, CSV and Markdown of all data sets, without a subject's name; `more` goes into the JSON as it is."""
     unnamed = {data: {name: _unnamed(result) for name, result in rows.items()} for data, rows in results.items()}
     differences = {data: compared(rows) for data, rows in results.items()}
-    whole = {"options": dict(options), "results": unnamed, "differences": differences, **more}
+    whole = {"options": dict(options), "table": summary_table(unnamed), "results": unnamed, "differences": differences}
+    whole |= more
     write_json(folder / "results.json", whole)
-    claims = claims_markdown(judge_folder(PaperFolder(folder, whole)))
-    for file, text in (("table.csv", table_csv(whole)), ("table.md", f"{table_markdown(whole)}\n{claims}")):
+    claims = claims_markdown(judge_claims(PaperFolder(folder, whole)))
+    texts = {
+        "table.csv": table_csv(whole),
+        "table_as_paper.csv": summary_csv(whole["table"]),
+        "table.md": f"{table_markdown(whole)}\n{claims}",
+    }
+    for file, text in texts.items():
         with atomic_write(folder / file) as path:
             path.write_text(text, encoding="utf-8")
 
@@ -255,11 +271,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results[data.name][name] = data.carry_out(name, row)
         with in_turn(options.output_dir / ".tables.lock"):
             write_tables(options.output_dir, results, made_with)
-    equal = {data.name: at_equal_thresholds(data.folder, data.cases, list(rows)) for data in sets}
+    measured = {data.name: measure_rows(data.folder, data.cases, list(rows)) for data in sets}
+    more = {
+        "equal_thresholds": {name: at_equal_thresholds(one.equal_dice) for name, one in measured.items()},
+        "thresholds": {name: one.own_cuts() for name, one in measured.items()},
+    }
     with in_turn(options.output_dir / ".tables.lock"):
-        write_tables(options.output_dir, results, made_with, equal_thresholds=equal)
+        write_tables(options.output_dir, results, made_with, **more)
     for data in sets:
-        draw_figures(data.folder, data.cases, list(rows), data.folder / "figures")
+        draw_measured(measured[data.name], data.folder / "figures")
     print((options.output_dir / "table.md").read_text(encoding="utf-8"))
     print(write_report(options.output_dir))
 

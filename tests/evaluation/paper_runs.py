@@ -26,6 +26,7 @@ OPTIONS = {
 }  # fmt: skip
 ERRORS = {"unet2d": 0.2, "unet2d_t1ce": 0.1, "ddmm_synth": 0.1, "recoseg_plus_plus": 0.02}
 """By row the share of wrong voxels."""
+MODEL = {"weights_sha256": "a" * 64, "configuration_sha256": "b" * 64}
 _RESAMPLES = 200
 _UNNAMED = ("subjects", "missing", "unlabelled", "unmatched")
 
@@ -125,6 +126,14 @@ def record(subject: str, k: int, error: float, residual: bool) -> dict:
     }
 
 
+def write_sweeps(folder: Path, row: str, values: Mapping, **predicted: str) -> None:
+    """Write sweeps of a row and the report of one of its predictions; `predicted` differs from what was swept."""
+    model = {name: predicted.get(name, MODEL[name]) for name in MODEL}
+    report = {"model": model, "settings": {"dtype": predicted.get("dtype", "float32")}}
+    write_json(folder / "predictions" / row / SUBJECTS[0] / f"{SUBJECTS[0]}_report.json", report)
+    write_json(folder / "sweeps" / f"{row}.json", values)
+
+
 def sweeps(own: float = 0.3, gain: float = 0.01) -> dict:
     """What `training/ablate_inference.py` writes of a model that is better at its own threshold by a gain."""
     point = {"value": -gain, "interval": [-gain - 0.005, -gain + 0.005], "n": 4, "better": 0, "worse": 4}
@@ -132,6 +141,7 @@ def sweeps(own: float = 0.3, gain: float = 0.01) -> dict:
     tried = {"scores": {"dice_wt": mean, "precision": mean, "recall": mean}, "difference": {"dice_wt": point}}
     return {
         "n": 4,
+        "measurement": {"model": MODEL, "dtype": "float32"},
         "default": {"settings": {"mask_threshold": own, "residual_source": "measured"}, "scores": {"dice_wt": mean}},
         "sweeps": {
             "mask_threshold": {"0.3": tried, "0.4": tried, "0.5": tried},

@@ -1,31 +1,14 @@
-"""What the paper claims, and what we do, as data; and whether it held in a run of the paper's table."""
+"""What the paper claims, and what we do, as data; `verdicts` says whether it held in a run of the paper's table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from recoseg_hf.evaluation.paper.evidence import (
-    DID_NOT_HOLD,
-    HELD,
-    NOT_MEASURED,
-    UNDECIDED,
-    Better,
-    Evidence,
-    Marks,
-    Measurement,
-    NotMuchWorse,
-    OwnSetting,
-    Reaches,
-    Test,
-)
-from recoseg_hf.evaluation.paper.folder import PaperFolder
+from recoseg_hf.evaluation.paper.criteria import Better, Criterion, Marks, NotMuchWorse, OwnSetting, Reaches
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS
 
-OUTCOMES = (HELD, DID_NOT_HOLD, UNDECIDED, NOT_MEASURED)
 PAPER, OURS = "the paper", "this project"
 
 
@@ -41,7 +24,7 @@ class Claim:
     """
 
     text: str
-    test: Test
+    test: Criterion
     where: str
     by: str = PAPER
 
@@ -53,61 +36,11 @@ class Claim:
         return _published_differences(*sides) if all(sides) else {}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What one data set says of a claim under one protocol.
-
-    Attributes:
-        claim: judged.
-        data: the data set's name.
-        protocol: "volume" (whole volumes) or "paper" (slices with tumour only).
-        measurements: one for each score of the claim.
-    """
-
-    claim: Claim
-    data: str
-    protocol: str
-    measurements: tuple[Measurement, ...]
-
-    @property
-    def outcome(self) -> str:
-        """One of `OUTCOMES`: held where every score says so, not held where one says the contrary."""
-        found = [measurement.outcome for measurement in self.measurements]
-        if all(one == NOT_MEASURED for one in found):
-            return NOT_MEASURED
-        if DID_NOT_HOLD in found:
-            return DID_NOT_HOLD
-        return HELD if all(one == HELD for one in found) else UNDECIDED
-
-    def as_json(self) -> dict[str, Any]:
-        """JSON values, without a subject's name."""
-        return {
-            "claim": self.claim.text,
-            "by": self.claim.by,
-            "where": self.claim.where,
-            "data": self.data,
-            "protocol": self.protocol,
-            "outcome": self.outcome,
-            "measurements": [
-                {
-                    "score": one.score,
-                    "value": one.value,
-                    "interval": list(one.interval) if one.interval else None,
-                    "n": one.n,
-                    "higher": one.higher,
-                    "lower": one.lower,
-                    "why": one.why,
-                }
-                for one in self.measurements
-            ],
-        }
-
-
 def _beats(row: str, base: str, where: str) -> Claim:
     return Claim(f"{_short(row)} segments better than {_short(base)}.", Better(row, base), where)
 
 
-def _ours(text: str, test: Test, where: str) -> Claim:
+def _ours(text: str, test: Criterion, where: str) -> Claim:
     return Claim(text, test, where, OURS)
 
 
@@ -275,45 +208,6 @@ OUR_CLAIMS: tuple[Claim, ...] = (
 )
 
 CLAIMS = PAPER_CLAIMS + OUR_CLAIMS
-
-
-def judge_claims(folder: str | Path, claims: Sequence[Claim] = CLAIMS) -> list[Verdict]:
-    """Judge claims by what `training/reproduce_paper.py` wrote.
-
-    Differences to UNet2D + T1ce are taken from `results.json`, others computed from the rows' own results, subject by
-    subject. A claim is decided only where the 95 % interval of its difference does not hold 0. With few subjects that
-    interval is too narrow (see `intervals.bootstrap_interval`), and of twenty claims without substance one is decided
-    by chance.
-
-    Args:
-        folder: the script's `--output_dir`.
-        claims: to judge.
-
-    Returns:
-        For each data set and claim a verdict under each protocol that the claim can be judged under.
-
-    Raises:
-        InputError: the folder is none of that script.
-    """
-    return list(_judged(PaperFolder.read(folder), claims))
-
-
-def judge_folder(folder: PaperFolder, claims: Sequence[Claim] = CLAIMS) -> list[Verdict]:
-    """As `judge_claims`, of a folder that has been read."""
-    return list(_judged(folder, claims))
-
-
-def verdict_counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    """How many verdicts have each outcome, in the order of `OUTCOMES`."""
-    return {outcome: sum(verdict.outcome == outcome for verdict in verdicts) for outcome in OUTCOMES}
-
-
-def _judged(folder: PaperFolder, claims: Sequence[Claim]) -> Iterator[Verdict]:
-    evidence = Evidence(folder)
-    for data in folder.results:
-        for claim in claims:
-            for protocol in claim.test.protocols:
-                yield Verdict(claim, data, protocol, tuple(evidence.measure(claim.test, data, protocol)))
 
 
 def _published_differences(row: str, base: str) -> dict[str, dict[str, float]]:

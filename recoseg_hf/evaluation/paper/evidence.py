@@ -1,153 +1,24 @@
-"""What a claim about two systems, or about a residual, is judged by: a paired difference on the same subjects."""
+"""Finds what a claim is judged by in the folder of a run: paired differences on the same subjects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from recoseg_hf.evaluation.differences import paired_differences
-from recoseg_hf.evaluation.intervals import bootstrap_interval
+from recoseg_hf.evaluation.paper.criteria import Better, Criterion, Marks, NotMuchWorse, OwnSetting, Reaches
 from recoseg_hf.evaluation.paper.folder import PaperFolder
+from recoseg_hf.evaluation.paper.measurement import Measurement
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS
 
-HELD, DID_NOT_HOLD, UNDECIDED, NOT_MEASURED = "held", "did not hold", "undecided", "not measured"
-PROTOCOLS = ("volume", "paper")
 SCORE_NAMES = {
     "dice": "Dice", "iou": "IoU", "recall": "recall", "ssim": "SSIM", "psnr": "PSNR", "average_precision": "AUPRC",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A paired difference, or why there is none.
-
-    Attributes:
-        score: of what, such as "Dice".
-        value: the mean difference, the claimed better side minus the other; None where it was not measured.
-        interval: 95 % by subject; None for fewer than two subjects.
-        n: subjects that have the score on both sides.
-        higher, lower: on how many of them the difference is above, and below, 0; None where that is not known.
-        why: where there is no value, the reason in a few words.
-    """
-
-    score: str
-    value: float | None = None
-    interval: tuple[float, float] | None = None
-    n: int = 0
-    higher: int | None = 0
-    lower: int | None = 0
-    why: str = ""
-
-    @property
-    def outcome(self) -> str:
-        """One of the four: held or not where the interval lies on one side of 0, else undecided."""
-        if self.value is None:
-            return NOT_MEASURED
-        if self.interval is None or self.interval[0] <= 0 <= self.interval[1]:
-            return UNDECIDED
-        return HELD if self.interval[0] > 0 else DID_NOT_HOLD
-
-    @classmethod
-    def of_difference(cls, score: str, found: Mapping[str, Any]) -> Measurement:
-        """Take over what `paired_differences` says of a score."""
-        if found["value"] is None:
-            return cls(score, why="no subject has the score in both")
-        interval = tuple(found["interval"]) if found["interval"] else None
-        return cls(score, found["value"], interval, found["n"], found["higher"], found["lower"])
-
-    @classmethod
-    def of_values(cls, score: str, differences: Sequence[float], bootstrap: Mapping[str, Any]) -> Measurement:
-        """Take one difference for each subject."""
-        if not differences:
-            return cls(score, why="no subject has the score")
-        mean = sum(differences) / len(differences)
-        higher, lower = (sum(sign * one > 0 for one in differences) for sign in (1, -1))
-        interval = bootstrap_interval(differences, **bootstrap)
-        return cls(score, mean, interval, len(differences), higher, lower)
-
-
-@dataclass(frozen=True)
-class Better:
-    """One row scores higher than another, subject by subject.
-
-    Attributes:
-        row, base: of `systems.rows.ROWS`.
-        scores: of `section`.
-        section: of `scores.SECTIONS`.
-        region: "wt", or "tc" or "et" where a row has `regions`.
-    """
-
-    row: str
-    base: str
-    scores: tuple[str, ...] = ("dice", "iou")
-    section: str = "volume"
-    region: str = "wt"
-
-    @property
-    def protocols(self) -> tuple[str, ...]:
-        """Under which protocols it can be judged."""
-        return PROTOCOLS if self.section == "volume" and self.region == "wt" else PROTOCOLS[:1]
-
-
-@dataclass(frozen=True)
-class Marks:
-    """A row's residual picks out a region better than another cue, or than guessing, by average precision.
-
-    Attributes:
-        row: whose residual.
-        region: "wt", "tc" or "et".
-        other: "flair", "static_residual", or "guessing": the region's share of the brain.
-    """
-
-    row: str
-    region: str
-    other: str
-    protocols: tuple[str, ...] = PROTOCOLS[:1]
-
-
-@dataclass(frozen=True)
-class Reaches:
-    """A row's mean score lies above a level."""
-
-    row: str
-    level: float
-    score: str = "dice"
-    protocols: tuple[str, ...] = PROTOCOLS[:1]
-
-
-@dataclass(frozen=True)
-class OwnSetting:
-    """A model does better at its own setting than at others, as `training/ablate_inference.py` measured it.
-
-    Attributes:
-        row: whose model.
-        sweep: of `setting_sweeps.SWEEPS`.
-        own: the value that has to be the model's own.
-        others: values beside it.
-        score: of the sweep, such as "dice_wt".
-    """
-
-    row: str
-    sweep: str
-    own: str
-    others: tuple[str, ...]
-    score: str = "dice_wt"
-    protocols: tuple[str, ...] = PROTOCOLS[:1]
-
-
-@dataclass(frozen=True)
-class NotMuchWorse(OwnSetting):
-    """At other settings than its own a model loses at most a margin.
-
-    Attributes:
-        margin: of the score.
-    """
-
-    margin: float = 0.02
-
-
-Test = Better | Marks | Reaches | OwnSetting
+COMMON_THRESHOLD = "0.5"
+"""Of `equal_thresholds.EQUAL_THRESHOLDS`: the one that no system was tuned for."""
+_FROM_DICE = {"dice": lambda dice: dice, "iou": lambda dice: dice / (2 - dice)}
+"""Scores of one subject that follow from its Dice."""
 
 
 @dataclass
@@ -157,13 +28,35 @@ class Evidence:
     folder: PaperFolder
     _pairs: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
-    def measure(self, test: Test, data: str, protocol: str) -> list[Measurement]:
+    def measure(self, test: Criterion, data: str, protocol: str) -> list[Measurement]:
         """What one data set says of a test under a protocol, for each of its scores."""
         if isinstance(test, Better):
             return self._better(test, data, protocol)
         if isinstance(test, OwnSetting):
             return self._setting(test, data)
         return [self._marks(test, data) if isinstance(test, Marks) else self._reaches(test, data)]
+
+    def at_common_threshold(self, test: Criterion, data: str) -> list[Measurement]:
+        """What two rows' masks differ by where both are cut at `COMMON_THRESHOLD`, on whole volumes.
+
+        Returns:
+            Nothing where the rows are cut alike anyway, where their masks are not what is claimed about, and where it
+            is not known.
+        """
+        if not isinstance(test, Better) or (test.section, test.region) != ("volume", "wt"):
+            return []
+        cuts = [self.folder.own_cut(data, row) for row in (test.row, test.base)]
+        scores = [self.folder.dice_at(data, row, COMMON_THRESHOLD) for row in (test.row, test.base)]
+        if None in cuts or None in scores or cuts[0] == cuts[1] or len(scores[0]) != len(scores[1]):
+            return []
+        pairs = [pair for pair in zip(*scores, strict=True) if None not in pair]
+        bootstrap = self.folder.results[data][test.row]["bootstrap"]
+        differences = {
+            score: [_FROM_DICE[score](one) - _FROM_DICE[score](other) for one, other in pairs]
+            for score in test.scores
+            if score in _FROM_DICE
+        }
+        return [Measurement.of_values(SCORE_NAMES[score], found, bootstrap) for score, found in differences.items()]
 
     def _better(self, test: Better, data: str, protocol: str) -> list[Measurement]:
         suffix = "" if test.region == "wt" else f" ({test.region.upper()})"
@@ -226,7 +119,8 @@ class Evidence:
     def _setting(self, test: OwnSetting, data: str) -> list[Measurement]:
         sweeps = self.folder.sweeps(data, test.row)
         if sweeps is None:
-            return [Measurement("Dice", why=f"no sweep of settings: {_title(test.row)}")]
+            why = self.folder.refused_sweeps(data, test.row) or "no sweep of settings"
+            return [Measurement("Dice", why=f"{why}: {_title(test.row)}")]
         own = sweeps["default"]["settings"].get(test.sweep)
         if not _same(own, test.own):
             return [Measurement("Dice", why=f"the model's own setting is {own}")]

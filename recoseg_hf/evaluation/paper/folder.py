@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.paper.same_model import why_other_model
 from recoseg_hf.learning.run_record import RECORD
 
 RESULTS = "results.json"
@@ -22,7 +23,8 @@ class PaperFolder:
 
     Attributes:
         folder: the `--output_dir`.
-        whole: what its `results.json` holds: `options`, and by data set and row `results` and `differences`.
+        whole: what its `results.json` holds: `options`, and by data set and row `results` and `differences`; of later
+            versions `equal_thresholds` and `thresholds` too.
     """
 
     folder: Path
@@ -64,9 +66,28 @@ class PaperFolder:
         return {file.stem: _read_json(file) for file in files}
 
     def sweeps(self, data: str, row: str) -> Mapping[str, Any] | None:
-        """What `training/ablate_inference.py` wrote of a row's model to `sweeps/ROW.json`; None without it."""
-        files = {file.stem: file for file in self._files(data, "sweeps", "*.json")}
-        return _read_json(files[row]) if row in files else None
+        """What `training/ablate_inference.py` wrote of a row's model to `sweeps/ROW.json`.
+
+        None without it, and where it is of another model; `refused_sweeps` tells these apart.
+        """
+        return None if self.refused_sweeps(data, row) else self._sweeps(data, row)
+
+    def refused_sweeps(self, data: str, row: str) -> str:
+        """Why `sweeps/ROW.json` is not taken for the row's, in a few words; "" where it is, or where there is none."""
+        found = self._sweeps(data, row)
+        if found is None:
+            return ""
+        files = self._files(data, "predictions", "*/*/*_report.json")
+        reports = [_read_json(file) for file in files if file.parents[1].name == row]
+        return why_other_model(found.get("measurement"), reports)
+
+    def own_cut(self, data: str, row: str) -> Mapping[str, float] | None:
+        """What makes a row's masks of its probabilities: `mask_threshold` and `seed_threshold`; None if unknown."""
+        return self.whole.get("thresholds", {}).get(data, {}).get(row)
+
+    def dice_at(self, data: str, row: str, threshold: str) -> Sequence[float | None] | None:
+        """A row's Dice at one of `equal_thresholds.EQUAL_THRESHOLDS`, subject by subject; None if unknown."""
+        return self.whole.get("equal_thresholds", {}).get(data, {}).get(row, {}).get(threshold, {}).get("by_subject")
 
     def figures(self, data: str) -> list[Path]:
         """The pictures of a data set, by name."""
@@ -91,6 +112,10 @@ class PaperFolder:
             for file in self._files(data, "slices", "*/recoseg_manifest.json"):
                 names |= {name for part in _read_json(file).get("subjects", {}).values() for name in part}
         return {str(name) for name in names}
+
+    def _sweeps(self, data: str, row: str) -> Mapping[str, Any] | None:
+        files = {file.stem: file for file in self._files(data, "sweeps", "*.json")}
+        return _read_json(files[row]) if row in files else None
 
     @cached_property
     def _rows(self) -> dict[str, dict[str, Mapping]]:

@@ -7,9 +7,12 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from recoseg_hf.evaluation.paper.claims import Verdict
-from recoseg_hf.evaluation.paper.evidence import NOT_MEASURED, Measurement
+from recoseg_hf.evaluation.in_words import mean_in_words
+from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
+from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, Measurement
 from recoseg_hf.evaluation.paper.published import paper_table
+from recoseg_hf.evaluation.paper.summary_table import CAPTION, pair_heads, shown_cells, summary_table
+from recoseg_hf.evaluation.paper.verdicts import Verdict
 from recoseg_hf.evaluation.systems.rows import BASELINE, ROWS
 
 _HEADS = (
@@ -18,8 +21,12 @@ _HEADS = (
 )  # fmt: skip
 
 
-_CLAIM_HEADS = ("claim", "by", "judged on", "verdict", "paired difference [95 % interval]", "n")
+_CLAIM_HEADS = (
+    "claim", "by", "judged on", "verdict", "paired difference [95 % interval]",
+    f"verdict with all rows at {COMMON_THRESHOLD}", "n",
+)  # fmt: skip
 _PROTOCOLS = {"volume": "whole volumes", "paper": "as the paper"}
+_NONE_SHARE, _MEASURED_SHARE = 0.15, 0.7  # of `train_segmenter.py`, where a run does not say
 _BAR = "\\|"  # a bar that ends no cell
 _MORE = {
     "precision": ("volume", "precision", 3),
@@ -39,14 +46,14 @@ def published(data: str) -> dict[str, tuple[float, float]]:
 
 
 def table_markdown(whole: Mapping[str, Any]) -> str:
-    """Two tables for each data set: both protocols with what was published, and further scores of whole volumes.
+    """The paper-shaped table, and two for each data set: both protocols with what was published, and further scores.
 
     Args:
         whole: `options`, and by data set and row `results` (of `evaluate_masks` with `full`, without subjects) and
             `differences` to the baseline (`volume` and `paper`, each of `paired_differences`); where there is such, by
             data set `equal_thresholds` (of `at_equal_thresholds`).
     """
-    parts = [f"{_caption(whole['options'])}\n"]
+    parts = [f"{_caption(whole['options'])}\n", *_summary(whole["results"])]
     for data, results in whole["results"].items():
         n = max((result["n"] for result in results.values()), default=0)
         parts += [f"## {data}, n = {n} validation subjects\n", _row(_HEADS), _row(["---"] * len(_HEADS))]
@@ -55,6 +62,15 @@ def table_markdown(whole: Mapping[str, Any]) -> str:
         parts += [_row(cells) for cells in _more_cells(results)]
         parts += ["", *_equal_thresholds((whole.get("equal_thresholds") or {}).get(data) or {})]
     return "\n".join(parts)
+
+
+def _summary(results: Mapping[str, Mapping[str, Mapping]]) -> Iterator[str]:
+    table = summary_table(results)
+    heads = ["system", *(head for pair in table["pairs"] for head in pair_heads(pair))]
+    yield from (f"{CAPTION}\n", _row(heads), _row(["---"] * len(heads)))
+    for line in table["rows"]:
+        yield _row([line["title"], *shown_cells(table, line)])
+    yield ""
 
 
 def claims_markdown(verdicts: Sequence[Verdict]) -> str:
@@ -71,7 +87,8 @@ def claims_markdown(verdicts: Sequence[Verdict]) -> str:
         parts += [_row(_claim_cells(verdict)) for verdict in measured]
         unmeasured = len({verdict.claim for verdict in own} - {verdict.claim for verdict in measured})
         parts.append(
-            f"\nNot measured: {unmeasured} further claims. An interval that holds 0 leaves a claim undecided.\n"
+            f"\nNot measured: {unmeasured} further claims. An interval that holds 0 leaves a claim undecided. "
+            f"Where two rows have other thresholds, the verdict with both at {COMMON_THRESHOLD} stands beside.\n"
         )
     return "\n".join(parts)
 
@@ -104,16 +121,19 @@ def _cells(data: str, results: Mapping[str, Mapping], differences: Mapping[str, 
         difference = differences.get(name, {}).get("volume", {}).get("volume", {}).get("dice")
         pair = known.get(ROWS[name].published or "")
         yield [
-            ROWS[name].title, _mean(result["volume"]["dice"]), _mean(result["volume"]["iou"]), _mean(surface, 1),
-            _mean(difference, sign="+"), _mean(paper.get("dice")), _mean(paper.get("iou")),
+            ROWS[name].title,
+            *(mean_in_words(result["volume"][score]) for score in ("dice", "iou")),
+            mean_in_words(surface, 1),
+            mean_in_words(difference, sign="+"),
+            *(mean_in_words(paper.get(score)) for score in ("dice", "iou")),
             f"{pair[0]} / {pair[1]}" if pair else "",
-        ]  # fmt: skip
+        ]
 
 
 def _more_cells(results: Mapping[str, Mapping]) -> Iterator[list[str]]:
     for name, result in results.items():
         found = [((result.get(section) or {}).get(score), digits) for section, score, digits in _MORE.values()]
-        yield [ROWS[name].title, *(_mean(statistic, digits) for statistic, digits in found)]
+        yield [ROWS[name].title, *(mean_in_words(statistic, digits) for statistic, digits in found)]
 
 
 def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[str]:
@@ -125,15 +145,30 @@ def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[st
     yield _row(["all rows at the same threshold", *heads])
     yield _row(["---"] * (len(heads) + 1))
     for name, scores in found.items():
-        pairs = [(_mean(scores[tau]["dice"]), _mean(scores[tau]["minus_baseline"], sign="+")) for tau in taus]
+        pairs = [
+            (mean_in_words(scores[tau]["dice"]), mean_in_words(scores[tau]["minus_baseline"], sign="+"))
+            for tau in taus
+        ]
         yield _row([ROWS[name].title, *(cell for pair in pairs for cell in pair)])
     yield ""
 
 
 def _claim_cells(verdict: Verdict) -> list[str]:
-    shown = [f"{one.score} {_mean(_as_statistic(one), sign='+') or one.why}" for one in verdict.measurements]
-    judged_on, differences = _PROTOCOLS[verdict.protocol], "; ".join(shown)
-    return [verdict.claim.text, verdict.claim.by, judged_on, verdict.outcome, differences, _numbers(verdict)]
+    claim, judged_on = verdict.claim, _PROTOCOLS[verdict.protocol]
+    differences = _differences(verdict.measurements)
+    return [claim.text, claim.by, judged_on, verdict.outcome, differences, _at_common(verdict), _numbers(verdict)]
+
+
+def _at_common(verdict: Verdict) -> str:
+    """What one threshold for all rows says; empty where it is not another than each row's own."""
+    if verdict.common_outcome is None:
+        return ""
+    hangs = ": the verdict hangs on the threshold" if verdict.hangs_on_threshold else ""
+    return f"{verdict.common_outcome}{hangs} ({_differences(verdict.at_common)})"
+
+
+def _differences(measurements: Sequence[Measurement]) -> str:
+    return "; ".join(f"{one.score} {mean_in_words(_as_statistic(one), sign='+') or one.why}" for one in measurements)
 
 
 def _as_statistic(measurement: Measurement) -> dict[str, Any]:
@@ -151,21 +186,25 @@ def _caption(options: Mapping[str, Any]) -> str:
         f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D nets: of "
         f"{options['patches']} patches), seed {options['seed']}, precision {options['mixed_precision']}. "
         f"The paper's 2D systems have {size}{steps}; ReCoSeg small, the regression and the 3D nets their own. "
-        f"2D segmenters see {100 * options['healthy_slice_share']:.0f} % of the slices without tumour, and those with "
-        "a residual none in one slice of six. Each system has its own threshold (`pipelines/README.md`), "
-        "which alone moves Dice by points: the last table has all at the same. "
+        f"2D segmenters see {100 * options['healthy_slice_share']:.0f} % of the slices without tumour"
+        f"{_dropped(options)}. Each system has its own threshold (`pipelines/README.md`), which alone moves Dice by "
+        "points: the last table has all at the same. "
         "Of each net the best of four validations is kept, chosen on the subjects that are judged here, as the "
         "thresholds of ReCoSeg small were: values are optimistic for that. Means over the validation subjects with "
         "95 % bootstrap intervals by subject."
     )
 
 
-def _mean(statistic: Mapping[str, Any] | None, digits: int = 3, sign: str = "") -> str:
-    if not statistic or statistic["value"] is None:
+def _dropped(options: Mapping[str, Any]) -> str:
+    """Which rows were trained without what they are judged with: the residual is left out of some slices."""
+    share = options.get("none_share", _NONE_SHARE)
+    if not share:
         return ""
-    interval = statistic["interval"]
-    shown = f" [{interval[0]:{sign}.{digits}f}, {interval[1]:{sign}.{digits}f}]" if interval else ""
-    return f"{statistic['value']:{sign}.{digits}f}{shown}"
+    return (
+        f", and those with a residual none in {100 * share / (share + _MEASURED_SHARE):.0f} % of them, which costs "
+        "them where it is there, as here. The 3D row with a residual, and rows with T1ce or |T1ce - T1| in its place, "
+        "always see theirs: only --none_share 0 treats all rows alike"
+    )
 
 
 def _ends(statistic: Mapping[str, Any] | None) -> Sequence[float | str]:

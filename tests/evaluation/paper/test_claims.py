@@ -1,29 +1,28 @@
 """Claims against runs whose outcome is known, and against what a run may lack."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.paper.claims import CLAIMS, OURS, PAPER, PAPER_CLAIMS, judge_claims, verdict_counts
-from recoseg_hf.evaluation.paper.evidence import (
-    DID_NOT_HOLD,
-    HELD,
-    NOT_MEASURED,
-    UNDECIDED,
-    Better,
-    Marks,
-    Measurement,
-    OwnSetting,
-)
+from recoseg_hf.evaluation.paper.claims import CLAIMS, OURS, PAPER, PAPER_CLAIMS
+from recoseg_hf.evaluation.paper.criteria import Better, Marks, OwnSetting
+from recoseg_hf.evaluation.paper.folder import PaperFolder
+from recoseg_hf.evaluation.paper.measurement import DID_NOT_HOLD, HELD, NOT_MEASURED, UNDECIDED, Measurement
+from recoseg_hf.evaluation.paper.verdicts import judge_claims, verdict_counts
 from recoseg_hf.evaluation.systems.rows import ROWS
 from recoseg_hf.files import write_json
-from tests.evaluation.paper_runs import SUBJECTS, sweeps, write_run
+from tests.evaluation.paper_runs import SUBJECTS, sweeps, write_run, write_sweeps
+
+
+def judged(folder):
+    return judge_claims(PaperFolder.read(folder))
 
 
 def verdicts(folder, test, protocol="volume"):
-    found = [one for one in judge_claims(folder) if one.claim.test == test and one.protocol == protocol]
+    found = [one for one in judged(folder) if one.claim.test == test and one.protocol == protocol]
     assert found, test
     return found[0]
 
@@ -84,7 +83,7 @@ class TestRows:
         file.write_text(file.read_text().replace("sub-one", "sub-other"))
         found = verdicts(folder, Better("unet2d_t1ce", "unet2d"))
         assert found.measurements[0].why == "the rows were judged on different subjects"
-        assert "sub-" not in json.dumps([verdict.as_json() for verdict in judge_claims(folder)])
+        assert "sub-" not in json.dumps([verdict.as_json() for verdict in judged(folder)])
 
     def test_enhancing_tumour_where_rows_have_it(self, regions_run):
         found = verdicts(regions_run, Better("recoseg_small", "small_t1ce", ("dice",), region="et"))
@@ -92,6 +91,44 @@ class TestRows:
         assert found.measurements[0].value == pytest.approx(0.2)
         without = verdicts(regions_run, Better("three_regions", "small_t1ce", ("dice",), region="et"))
         assert without.measurements[0].why == "without ET: ReCoSeg++, WT, TC and ET"
+
+
+class TestOneThreshold:
+    """Two rows with thresholds of their own, and what their masks are worth at one for both."""
+
+    TEST = Better("recoseg_plus_plus", "unet2d")
+
+    @staticmethod
+    def with_thresholds(source, target, own, dice):
+        values = json.loads((source / "results.json").read_text())
+        cuts = {row: {"mask_threshold": tau, "seed_threshold": 0.0} for row, tau in own.items()}
+        scores = {row: {"0.5": {"by_subject": found}} for row, found in dice.items()}
+        write_json(
+            target / "results.json",
+            values | {"thresholds": {"Simulated": cuts}, "equal_thresholds": {"Simulated": scores}},
+        )
+        shutil.copytree(source / "Simulated", target / "Simulated")
+        return target
+
+    def test_a_verdict_that_hangs_on_it(self, paper_run, tmp_path):
+        dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7, None], "unet2d": [0.6, 0.8, 0.8, 0.9]}
+        run = self.with_thresholds(paper_run, tmp_path, {"recoseg_plus_plus": 0.3, "unet2d": 0.5}, dice)
+        found = verdicts(run, self.TEST)
+        assert (found.outcome, found.common_outcome, found.hangs_on_threshold) == (HELD, DID_NOT_HOLD, True)
+        assert [one.score for one in found.at_common] == ["Dice", "IoU"]
+        assert found.at_common[0].value == pytest.approx(-0.4 / 3)
+        iou = [a / (2 - a) - b / (2 - b) for a, b in ((0.5, 0.6), (0.6, 0.8), (0.7, 0.8))]
+        assert found.at_common[1].value == pytest.approx(np.mean(iou))
+        assert found.at_common[0].n == 3
+        assert found.as_json()["common_outcome"] == DID_NOT_HOLD
+        as_paper = verdicts(run, self.TEST, "paper")
+        assert (as_paper.common_outcome, as_paper.hangs_on_threshold) == (None, False)
+
+    @pytest.mark.parametrize("own", [{"recoseg_plus_plus": 0.3, "unet2d": 0.3}, {"unet2d": 0.5}])
+    def test_rows_cut_alike_or_nobody_knows_how(self, paper_run, tmp_path, own):
+        dice = {"recoseg_plus_plus": [0.5] * 4, "unet2d": [0.6] * 4}
+        found = verdicts(self.with_thresholds(paper_run, tmp_path, own, dice), self.TEST)
+        assert (found.at_common, found.common_outcome, found.hangs_on_threshold) == ((), None, False)
 
 
 class TestResidual:
@@ -110,7 +147,7 @@ class TestSettings:
 
     def test_its_own_threshold_against_others(self, run):
         assert verdicts(run, self.TEST).measurements[0].why == "no sweep of settings: ReCoSeg++"
-        write_json(run / "Simulated" / "sweeps" / "recoseg_plus_plus.json", sweeps(gain=0.01))
+        write_sweeps(run / "Simulated", "recoseg_plus_plus", sweeps(gain=0.01))
         found = verdicts(run, self.TEST)
         assert found.outcome == HELD
         assert [one.score for one in found.measurements] == ["Dice against 0.4", "Dice against 0.5"]
@@ -119,13 +156,33 @@ class TestSettings:
         assert found.measurements[0].higher == 4
 
     def test_another_own_threshold_says_nothing(self, run):
-        write_json(run / "Simulated" / "sweeps" / "recoseg_plus_plus.json", sweeps(own=0.5))
+        write_sweeps(run / "Simulated", "recoseg_plus_plus", sweeps(own=0.5))
         assert verdicts(run, self.TEST).measurements[0].why == "the model's own setting is 0.5"
+
+    @pytest.mark.parametrize(
+        ("predicted", "why"),
+        [
+            ({"weights_sha256": "c"}, "measured with other weights than the row's"),
+            ({"weights_sha256": "c", "dtype": "bfloat16"}, "measured in float32, predicted in bfloat16"),
+            ({"configuration_sha256": "c"}, "measured with another configuration than the row's"),
+        ],
+    )  # fmt: skip
+    def test_a_sweep_of_another_model_is_left_out(self, run, predicted, why):
+        write_sweeps(run / "Simulated", "recoseg_plus_plus", sweeps(), **predicted)
+        found = verdicts(run, self.TEST)
+        assert (found.outcome, found.measurements[0].why) == (NOT_MEASURED, f"{why}: ReCoSeg++")
+        assert PaperFolder.read(run).sweeps("Simulated", "recoseg_plus_plus") is None
+
+    def test_a_sweep_must_name_its_weights_and_have_some_to_compare(self, run):
+        write_json(run / "Simulated" / "sweeps" / "recoseg_plus_plus.json", sweeps())
+        assert "cannot be compared" in verdicts(run, self.TEST).measurements[0].why
+        write_sweeps(run / "Simulated", "recoseg_plus_plus", sweeps() | {"measurement": {}})
+        assert "that it does not name" in verdicts(run, self.TEST).measurements[0].why
 
     @pytest.mark.parametrize(("loss", "outcome"), [(0.005, HELD), (0.02, UNDECIDED), (0.1, DID_NOT_HOLD)])
     def test_a_margin_may_be_lost(self, run, loss, outcome):
-        write_json(run / "Simulated" / "sweeps" / "recoseg_plus_plus.json", sweeps(gain=loss))
-        found = [one for one in judge_claims(run) if "with no residual" in one.claim.text]
+        write_sweeps(run / "Simulated", "recoseg_plus_plus", sweeps(gain=loss))
+        found = [one for one in judged(run) if "with no residual" in one.claim.text]
         assert [one.outcome for one in found] == [outcome]
         assert found[0].measurements[0].value == pytest.approx(0.02 - loss)
 
@@ -147,7 +204,7 @@ def test_the_paper_s_own_numbers_stand_beside_its_claims():
 
 def test_each_data_set_has_every_claim(tmp_path):
     folder = write_run(tmp_path, {"unet2d_t1ce": 0.1}, sets=("A", "B"))
-    found = judge_claims(folder)
+    found = judged(folder)
     for data in ("A", "B"):
         assert {one.claim for one in found if one.data == data} == set(CLAIMS)
     assert verdict_counts(found) == {HELD: 0, DID_NOT_HOLD: 0, UNDECIDED: 0, NOT_MEASURED: len(found)}
@@ -166,4 +223,4 @@ def test_a_folder_of_something_else(tmp_path, content, message):
     if content:
         (tmp_path / "results.json").write_text(content)
     with pytest.raises(InputError, match=message):
-        judge_claims(tmp_path)
+        judged(tmp_path)

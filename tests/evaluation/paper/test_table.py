@@ -5,8 +5,10 @@ import json
 
 import pytest
 
-from recoseg_hf.evaluation.paper.claims import judge_claims
+from recoseg_hf.evaluation.paper.folder import PaperFolder
+from recoseg_hf.evaluation.paper.summary_table import shown_cells, summary_csv, summary_table
 from recoseg_hf.evaluation.paper.table import claims_markdown, published, table_csv, table_markdown
+from recoseg_hf.evaluation.paper.verdicts import judge_claims
 from tests.evaluation.paper_runs import write_run
 
 
@@ -25,19 +27,49 @@ def lines(text):
 
 def test_both_tables_have_a_line_for_each_row(whole):
     found = lines(table_markdown(whole))
-    assert len(found) == 2 * (2 + len(whole["results"]["Simulated"]))
-    widths = [len(cells(line)) for line in found]
-    assert set(widths) == {8, 7}
+    size = 2 + len(whole["results"]["Simulated"])
+    assert len(found) == 3 * size
+    assert [len(cells(line)) for line in found] == [7] * size + [8] * size + [7] * size
     dice = whole["results"]["Simulated"]["unet2d"]["volume"]["dice"]
     expected = f"{dice['value']:.3f} [{dice['interval'][0]:.3f}, {dice['interval'][1]:.3f}]"
-    assert next(cells(line) for line in found if cells(line)[0] == "UNet2D")[1] == expected
+    assert next(cells(line) for line in found[size:] if cells(line)[0] == "UNet2D")[1] == expected
 
 
 def test_a_bar_in_a_title_ends_no_cell(tmp_path):
     folder = write_run(tmp_path, {"unet2d_static": 0.1})
     found = lines(table_markdown(json.loads((folder / "results.json").read_text())))
-    assert len(cells(found[2])) == 8
+    assert [len(cells(found[place])) for place in (2, 5)] == [7, 8]
     assert found[2].startswith("| static residual \\|T1ce - T1\\| |")
+
+
+def test_the_papers_shape_has_a_pair_for_each_data_set(whole):
+    results = whole["results"]["Simulated"]
+    found = summary_table({"BraTS2021": results, "Simulated": results})
+    assert [(pair["data"], pair["published"], pair["n"]) for pair in found["pairs"]] == [
+        ("BraTS2021", False, 4), ("BraTS2021", True, None), ("Simulated", False, 4), ("BraTS2020", True, None),
+    ]  # fmt: skip
+    lines_of = {line["row"]: line["cells"] for line in found["rows"]}
+    assert list(lines_of) == ["unet2d", "unet2d_t1ce", "ddmm_synth", "recoseg_plus_plus"]
+    ours, theirs, again, _ = lines_of["recoseg_plus_plus"]
+    assert ours == again
+    assert ours["dice_percent"] == pytest.approx(
+        100 * results["recoseg_plus_plus"]["volume"]["dice"]["value"], abs=0.005
+    )
+    assert theirs == {"dice_percent": 93.02, "iou_percent": 86.7}
+    assert lines_of["unet2d_t1ce"][1] == {"dice_percent": None, "iou_percent": None}
+    assert shown_cells(found, found["rows"][3])[2:4] == ["93.02", "86.7"]
+    assert shown_cells(found, found["rows"][1])[2:4] == ["", ""]
+    assert shown_cells(found, found["rows"][0])[0] == f"{lines_of['unet2d'][0]['dice_percent']:.1f}"
+    table = {line["row"]: line for line in csv.DictReader(summary_csv(found).splitlines())}
+    assert float(table["recoseg_plus_plus"]["BraTS2021_published_iou_percent"]) == 86.7
+    assert table["unet2d_t1ce"]["BraTS2020_published_dice_percent"] == ""
+
+
+def test_an_audit_does_not_take_the_papers_pairs_for_ours(whole):
+    from recoseg_hf.evaluation.audit import audit_results
+
+    with_table = whole | {"table": summary_table({"BraTS2021": whole["results"]["Simulated"]})}
+    assert audit_results(with_table) == audit_results(whole)
 
 
 def test_csv_has_surfaces_and_lesions(whole):
@@ -47,10 +79,10 @@ def test_csv_has_surfaces_and_lesions(whole):
 
 
 def test_claims_are_listed_with_their_verdict(paper_run):
-    text = claims_markdown(judge_claims(paper_run))
+    text = claims_markdown(judge_claims(PaperFolder.read(paper_run)))
     beats = next(line for line in lines(text) if "ReCoSeg++ segments better than UNet2D." in line)
     assert cells(beats)[1:4] == ["the paper", "whole volumes", "held"]
-    assert cells(beats)[-1] == "4"
+    assert cells(beats)[-2:] == ["", "4"]
     assert "further claims" in text
     assert "sub-" not in text
 

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from recoseg_hf.evaluation.paper.figures.examples import Example
     from recoseg_hf.evaluation.paper.figures.measuring import Measured
 
-__all__ = ["compared_rows", "draw_figures", "draw_steps_figure", "require_drawing"]
-
-PREFERRED_SYSTEMS = ("recoseg_small", "recoseg_plus_plus", "recoseg")
-"""Whose T1ce, residual and probabilities are shown: the first that there is."""
+__all__ = ["compared_rows", "draw_figures", "draw_measured", "draw_steps_figure", "require_drawing"]
 
 AT_MOST_ROWS = 4
 
@@ -41,7 +38,7 @@ def draw_figures(
         cases: the data set, with segmentations.
         rows: to draw from; those without predictions are left out, and of many only `compared_rows` are compared.
         output: made where it is missing; pictures of the same name in it are replaced.
-        system: the row whose T1ce, residual and thresholds are shown; by default one of `PREFERRED_SYSTEMS`.
+        system: the row whose T1ce, residual and thresholds are shown; by default `measuring.chosen_system`.
         progress: called after each subject with how many are done and how many there are.
 
     Returns:
@@ -54,6 +51,8 @@ def draw_figures(
         InputError: `cases` holds no case, or a file of a subject is unusable or on another grid.
     """
     require_drawing()
+    from recoseg_hf.evaluation.paper.figures.measuring import chosen_system, measure
+
     available = rows_with_predictions(Path(folder), rows)
     if not available:
         return []
@@ -62,14 +61,25 @@ def draw_figures(
         return []
     shown = compared_rows(available, system)
     subjects = find_subjects(Path(folder), Path(cases), shown)
-    if not subjects:
+    return draw_measured(measure(subjects, shown, system, progress), output) if subjects else []
+
+
+def draw_measured(measured: Measured, output: Path) -> list[Path]:
+    """As `draw_figures`, of what has been measured already, so that no probability is read twice.
+
+    Args:
+        measured: of `measure_rows`; of many rows only `compared_rows` are shown.
+        output: as for `draw_figures`.
+    """
+    require_drawing()
+    if not measured.subjects:
         return []
     from recoseg_hf.evaluation.paper.figures.examples import read_examples
-    from recoseg_hf.evaluation.paper.figures.measuring import measure
 
-    measured = measure(subjects, shown, system, progress)
-    pictures = _charts(measured, subjects[0].rows, system, output)
-    return _sheets(read_examples(subjects, measured.dice, system), shown, system, len(subjects), output) + pictures
+    system, subjects = measured.system, measured.subjects
+    shown = compared_rows(list(measured.dice), system)
+    examples = read_examples(subjects, {row: measured.dice[row] for row in shown}, system)
+    return _sheets(examples, shown, system, len(subjects), output) + _charts(measured, shown, system, output)
 
 
 def draw_steps_figure(file: Path, output: Path) -> Path:
@@ -86,11 +96,6 @@ def draw_steps_figure(file: Path, output: Path) -> Path:
     from recoseg_hf.evaluation.paper.figures.steps_figure import draw_steps, read_steps
 
     return save(draw_steps(*read_steps(file)), Path(output) / "steps.png")
-
-
-def chosen_system(rows: Sequence[str]) -> str:
-    """The first of `PREFERRED_SYSTEMS` among some rows, else their last."""
-    return next((row for row in PREFERRED_SYSTEMS if row in rows), rows[-1])
 
 
 def compared_rows(rows: Sequence[str], system: str) -> list[str]:
@@ -122,7 +127,7 @@ def _sheets(examples: Sequence[Example], shown: Sequence[str], system: str, n: i
     return found
 
 
-def _charts(measured: Measured, rows: dict, system: str, output: Path) -> list[Path]:
+def _charts(measured: Measured, shown: Sequence[str], system: str, output: Path) -> list[Path]:
     """The pictures of numbers."""
     from recoseg_hf.evaluation.paper.figures.cue_curves import mean_curves
     from recoseg_hf.evaluation.paper.figures.curve_figures import draw_cues, draw_reliability, draw_threshold_curve
@@ -133,11 +138,12 @@ def _charts(measured: Measured, rows: dict, system: str, output: Path) -> list[P
     curves = mean_curves(measured.curves)
     if any(cue == "residual" for cue, _ in curves):
         found.append(save(draw_cues(curves, title_of(system)), output / "cues.png"))
-    if measured.bins:
-        bins = {title_of(row): reliability(counted) for row, counted in measured.bins.items()}
+    if charted := [row for row in shown if row in measured.bins]:
+        rows = measured.subjects[0].rows
+        bins = {title_of(row): reliability(measured.bins[row]) for row in charted}
         found.append(save(draw_reliability(bins), output / "calibration.png"))
-        scores = {title_of(row): mean_dice(dice) for row, dice in measured.threshold_dice.items()}
-        own = {title_of(row): rows[row].threshold for row in measured.bins}
-        seeds = {title_of(row): rows[row].seed_threshold for row in measured.bins}
+        scores = {title_of(row): mean_dice(measured.threshold_dice[row]) for row in charted}
+        own = {title_of(row): rows[row].threshold for row in charted}
+        seeds = {title_of(row): rows[row].seed_threshold for row in charted}
         found.append(save(draw_threshold_curve(scores, own, seeds), output / "dice_by_threshold.png"))
     return found

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recoseg_hf.evaluation.paper.evidence import DID_NOT_HOLD, HELD, UNDECIDED, Measurement
+from recoseg_hf.evaluation.paper.measurement import DID_NOT_HOLD, HELD, UNDECIDED, Measurement
 from recoseg_hf.evaluation.paper.published import paper_table
+from recoseg_hf.evaluation.paper.summary_table import shown_cells, summary_table
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS
 
 MINUS = "−"
@@ -116,6 +117,13 @@ def score_table(results: Mapping[str, Mapping], columns: Sequence[Column]) -> di
         return None
     heads = [{"head": one.head, "unit": one.unit, "better": one.better} for one in columns]
     return {"heads": heads, "groups": grouped(lines)}
+
+
+def paper_shaped(results: Mapping[str, Mapping[str, Mapping]]) -> dict[str, Any]:
+    """The paper's own layout: `pairs` of columns, and the rows in groups."""
+    table = summary_table(results)
+    lines = [(line["row"], list(map(text_cell, shown_cells(table, line)))) for line in table["rows"]]
+    return {"pairs": table["pairs"], "groups": grouped(lines)}
 
 
 def main_table(data: str, results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> dict[str, Any]:

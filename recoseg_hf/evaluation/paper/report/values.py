@@ -7,10 +7,13 @@ from typing import Any
 
 import recoseg_hf
 from recoseg_hf.evaluation.audit import audit_results, read_results
-from recoseg_hf.evaluation.paper.claims import OURS, PAPER, Verdict, judge_folder
+from recoseg_hf.evaluation.paper.claims import OURS, PAPER
+from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
 from recoseg_hf.evaluation.paper.folder import RESULTS, PaperFolder
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.paper.report import tables, words
+from recoseg_hf.evaluation.paper.summary_table import CAPTION
+from recoseg_hf.evaluation.paper.verdicts import Verdict, judge_claims
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE
 from recoseg_hf.learning.subjects import subject_hash
 
@@ -31,12 +34,15 @@ def gather_values(folder: PaperFolder) -> dict[str, Any]:
     Returns:
         JSON values; texts are names of rows, data sets, options and figures, and sentences of ours.
     """
-    verdicts = judge_folder(folder)
+    verdicts = judge_claims(folder)
     return {
         "version": recoseg_hf.__version__,
         "options": {name.replace("_", " "): _plain(value) for name, value in folder.whole["options"].items()},
         "baseline": tables.title(BASELINE),
         "region_baseline": tables.title(REGION_BASELINE),
+        "common_threshold": COMMON_THRESHOLD,
+        "table": tables.paper_shaped(folder.results),
+        "table_caption": CAPTION,
         "sets": [_data_set(folder, data, [one for one in verdicts if one.data == data]) for data in folder.results],
         "audit": words.findings(audit_results(read_results(folder.folder / RESULTS))),
         "paper_audit": words.findings(audit_results(paper_table())),
@@ -66,6 +72,9 @@ def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> di
             {"row": tables.title(name)} | tables.sweep_table(sweeps)
             for name in tables.in_order(results)
             if (sweeps := folder.sweeps(data, name))
+        ],
+        "refused_sweeps": [
+            f"{tables.title(name)}: {why}." for name in results if (why := folder.refused_sweeps(data, name))
         ],
         "summary": [*words.headlines(results, differences), *words.summary(verdicts)],
         "claims": {"paper": words.told_claims(verdicts, PAPER), "ours": words.told_claims(verdicts, OURS)},

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recoseg_hf.evaluation.audit import Audit
-from recoseg_hf.evaluation.paper.claims import OURS, PAPER, Claim, Verdict, verdict_counts
-from recoseg_hf.evaluation.paper.evidence import NOT_MEASURED, Measurement
+from recoseg_hf.evaluation.paper.claims import OURS, PAPER, Claim
+from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
+from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, Measurement
 from recoseg_hf.evaluation.paper.report.tables import cell, shown, title
+from recoseg_hf.evaluation.paper.verdicts import Verdict, verdict_counts
 from recoseg_hf.evaluation.systems.rows import BASELINE
 
 _MARKS = {"held": "✓", "did not hold": "✗", "undecided": "○", "not measured": "–"}
@@ -60,6 +62,13 @@ def summary(verdicts: Sequence[Verdict]) -> list[str]:
         found = [verdict for verdict in verdicts if verdict.claim.by == by and verdict.protocol == "volume"]
         counts = ", ".join(f"{count} {outcome}" for outcome, count in verdict_counts(found).items())
         sentences.append(f"Of {whose} {len(found)} claims, judged on whole volumes: {counts}.")
+    hanging = sum(verdict.hangs_on_threshold for verdict in verdicts)
+    compared = sum(verdict.common_outcome is not None for verdict in verdicts)
+    if compared:
+        sentences.append(
+            f"{compared} of these compare rows with thresholds of their own; with all rows at {COMMON_THRESHOLD}, "
+            f"{hanging} of the {compared} verdicts would be another: they hang on the threshold."
+        )
     return sentences
 
 
@@ -104,8 +113,13 @@ def _places(places: Sequence[str]) -> str:
 
 
 def _told(verdict: Verdict) -> dict[str, Any]:
-    sentences = [said(one) + "." for one in verdict.measurements]
-    return {"outcome": verdict.outcome, "mark": _MARKS[verdict.outcome], "sentences": sentences}
+    told = _told_outcome(verdict.outcome, verdict.measurements)
+    common = _told_outcome(verdict.common_outcome, verdict.at_common) if verdict.common_outcome else None
+    return told | {"common": common, "hangs": verdict.hangs_on_threshold}
+
+
+def _told_outcome(outcome: str, measurements: Sequence[Measurement]) -> dict[str, Any]:
+    return {"outcome": outcome, "mark": _MARKS[outcome], "sentences": [said(one) + "." for one in measurements]}
 
 
 def _published(differences: Mapping[str, Mapping[str, float]]) -> str:

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.paper.figures import compared_rows, draw_figures
+from recoseg_hf.evaluation.metrics import counts, dice
+from recoseg_hf.evaluation.paper.equal_thresholds import EQUAL_THRESHOLDS
+from recoseg_hf.evaluation.paper.figures import compared_rows, draw_figures, draw_measured
+from recoseg_hf.evaluation.paper.figures.measuring import measure_rows
 from recoseg_hf.evaluation.paper.figures.subjects import find_subjects, rows_with_predictions, title_of
 from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.files import write_json
@@ -72,6 +75,33 @@ class TestAll:
 
     def test_nothing_else_is_left(self, pictures):
         assert sorted(file.name for file in pictures[0].parent.iterdir()) == sorted(ALL)
+
+
+class TestOnePass:
+    """What the equal thresholds and the pictures need of all rows is counted together."""
+
+    @pytest.fixture(scope="class")
+    def measured(self, cases, results):
+        return measure_rows(results, cases, ("unet3d", *ROWS))
+
+    def test_all_rows_with_and_without_seeds(self, measured, cases, results):
+        assert [subject.name for subject in measured.subjects] == list(SUBJECTS)
+        assert (measured.system, list(measured.equal_dice)) == ("recoseg_small", list(ROWS))
+        assert measured.own_cuts()["unet2d_t1ce"] == {"mask_threshold": 0.5, "seed_threshold": 0.9}
+        case = measured.subjects[1].read_case()
+        probability = measured.subjects[1].rows["recoseg_small"].read("probability", case).data
+        expected = [dice(counts(probability > tau, case.seg.data)) for tau in EQUAL_THRESHOLDS]
+        assert measured.equal_dice["recoseg_small"][1] == expected
+
+    def test_pictures_of_it_are_the_same(self, measured, pictures, tmp_path):
+        found = draw_measured(measured, tmp_path)
+        assert [file.name for file in found] == ALL
+        charts = [ALL.index(name) for name in ("calibration.png", "dice_by_threshold.png", "masks.png")]
+        assert all(found[place].read_bytes() == pictures[place].read_bytes() for place in charts)
+
+    def test_nothing_finished(self, cases, tmp_path):
+        nothing = measure_rows(tmp_path, cases, ROWS)
+        assert (nothing.equal_dice, nothing.own_cuts(), draw_measured(nothing, tmp_path)) == ({}, {}, [])
 
 
 class TestWhatIsThere:

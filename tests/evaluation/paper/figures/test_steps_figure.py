@@ -10,7 +10,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.paper.figures import draw_steps_figure
 from recoseg_hf.evaluation.paper.figures.steps_figure import read_steps
 
-RESULT = Path(__file__).parents[3] / "benchmarks" / "results" / "steps.json"
+RESULT = Path(__file__).parents[4] / "benchmarks" / "results" / "steps.json"
 
 
 def test_the_projects_own_result_is_read_from_few_steps_to_many():

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 import pytest
@@ -13,7 +14,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.paper.report import write_report
 from recoseg_hf.files import write_json
 from recoseg_hf.learning.subjects import subject_hash
-from tests.evaluation.paper_runs import sweeps, write_run
+from tests.evaluation.paper_runs import sweeps, write_run, write_sweeps
 
 VOID = {"meta", "img", "line", "circle", "br", "link", "input"}
 
@@ -153,10 +154,38 @@ def test_regions_beside_their_own_baseline(regions_run, tmp_path):
 
 def test_settings_that_were_varied(tmp_path):
     folder = small_run(tmp_path, recoseg_plus_plus=0.05)
-    write_json(folder / "Simulated" / "sweeps" / "recoseg_plus_plus.json", sweeps())
+    write_sweeps(folder / "Simulated", "recoseg_plus_plus", sweeps())
     text = " ".join(Page(write_report(folder).read_text(encoding="utf-8")).text)
     assert "Settings of ReCoSeg++, each varied alone" in text
     assert "0.3 (its own)" in text
+
+
+def test_sweeps_of_another_model_are_left_out_and_told_of(tmp_path):
+    folder = small_run(tmp_path, recoseg_plus_plus=0.05)
+    write_sweeps(folder / "Simulated", "recoseg_plus_plus", sweeps(), weights_sha256="other")
+    text = " ".join(Page(write_report(folder).read_text(encoding="utf-8")).text)
+    assert "each varied alone" not in text
+    assert "ReCoSeg++: measured with other weights than the row's." in text
+
+
+def test_the_papers_shape_stands_first(tmp_path):
+    text = " ".join(Page(write_report(small_run(tmp_path)).read_text(encoding="utf-8")).text)
+    assert text.index("The table, as the paper has it") < text.index("Whole-tumour Dice per volume")
+    assert "BraTS2021" in text
+
+
+def test_a_verdict_that_hangs_on_the_threshold_says_so(paper_run, tmp_path):
+    shutil.copytree(paper_run, tmp_path / "run")
+    file = tmp_path / "run" / "results.json"
+    values = json.loads(file.read_text())
+    cuts = {"recoseg_plus_plus": {"mask_threshold": 0.3}, "unet2d": {"mask_threshold": 0.5}}
+    dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7, 0.6], "unet2d": [0.6, 0.8, 0.8, 0.9]}
+    equal = {row: {"0.5": {"by_subject": scores}} for row, scores in dice.items()}
+    write_json(file, values | {"thresholds": {"Simulated": cuts}, "equal_thresholds": {"Simulated": equal}})
+    text = " ".join(" ".join(Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text).split())
+    assert "Both at 0.5: ✗ did not hold . Dice −0.175" in text
+    assert text.count("This verdict hangs on the threshold.") == 1
+    assert "1 of these compare rows with thresholds of their own" in text
 
 
 def test_text_of_the_results_is_no_markup(tmp_path):
