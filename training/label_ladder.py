@@ -15,7 +15,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,45 +29,18 @@ from recoseg_hf.evaluation.paper.label_curve import draw_label_curve, label_curv
 from recoseg_hf.files import sha256_file, write_json
 from recoseg_hf.learning.apart import is_trained, train_apart
 from recoseg_hf.learning.folder_lock import lock_folder
+from recoseg_hf.learning.label_rungs import Rung, plan_rungs
 from recoseg_hf.learning.options import parse_options
 from recoseg_hf.learning.run_record import RECORD, made_with
 from recoseg_hf.learning.segmentation import subject_dice
 from recoseg_hf.learning.slice_batches import slices_folder
-from recoseg_hf.learning.subjects import fingerprint, labelled_subjects
+from recoseg_hf.learning.subjects import fingerprint
 from recoseg_hf.learning.training_data import TrainingData
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
 POINT = "label_ladder_point.json"
 HALF = 0.5
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One run of the ladder."""
-
-    labelled_subjects: int
-    label_seed: int
-    unlabelled: str
-
-    def __str__(self) -> str:
-        return f"{self.labelled_subjects} labelled, choice {self.label_seed}, others: {self.unlabelled}"
-
-    def options(self, common: SegmenterOptions) -> SegmenterOptions:
-        """Options of this run; nothing is chosen by its validation, which comes once, at the end."""
-        name = f"{self.labelled_subjects}_{self.unlabelled}_{self.label_seed}"
-        return replace(
-            common,
-            output_dir=str(Path(common.output_dir) / "runs" / name),
-            label_fraction=1.0,
-            label_subjects=self.labelled_subjects,
-            label_seed=self.label_seed,
-            unlabelled=self.unlabelled,
-            validation_steps=common.max_train_steps,
-            validation_every=1,
-            early_stopping_patience=0,
-            resume_from_checkpoint="latest",
-        )
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
@@ -90,69 +63,6 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> tuple[argparse.Na
     parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
     parser.add_argument("--draw_only", action="store_true", help="draw the picture of the JSON that is there")
     return parser.parse_known_args(arguments)
-
-
-def plan_rungs(
-    texts: str,
-    subjects: Sequence[str],
-    seeds: Sequence[int],
-    unlabelled: Sequence[str],
-    taught: str = "",
-    taught_seeds: Sequence[int] = (),
-) -> list[Rung]:
-    """Every run, fewest labels first; with all labels there is one choice, and nobody is left to teach on.
-
-    Args:
-        texts: of the rungs.
-        subjects: to train on.
-        seeds: of the choices of labelled subjects.
-        unlabelled: uses of the others.
-        taught: rungs for a mean teacher, some of `texts`; empty for all of them.
-        taught_seeds: choices for it, some of `seeds`; empty for all of them.
-
-    Raises:
-        InputError: a rung is neither a number nor a share of the subjects there are, or has a teacher and no run.
-    """
-    numbers = _numbers(texts, subjects)
-    parts = [number for number in numbers if number < len(subjects)]
-    with_teacher = _numbers(taught, subjects, "--mean_teacher_rungs") if taught else parts
-    if taught:
-        _check_teachers_rungs(taught, with_teacher, parts, unlabelled)
-    whole = [Rung(number, seeds[0], "none") for number in numbers if number == len(subjects)]
-    rungs = [Rung(number, seed, use) for number in parts for seed in seeds for use in unlabelled]
-
-    def is_wanted(rung: Rung) -> bool:
-        chosen = rung.labelled_subjects in with_teacher and rung.label_seed in (taught_seeds or seeds)
-        return rung.unlabelled == "none" or chosen
-
-    return [*filter(is_wanted, rungs), *whole]
-
-
-def _check_teachers_rungs(taught: str, chosen: Sequence[int], rungs: Sequence[int], unlabelled: Sequence[str]) -> None:
-    flag = f"--mean_teacher_rungs {taught}"
-    if "mean_teacher" not in unlabelled:
-        raise InputError(flag, "no mean teacher", "--unlabelled mean_teacher with it", "Add it, or leave these out.")
-    if missing := [number for number in chosen if number not in rungs]:
-        listed = ", ".join(map(str, rungs))
-        remedy = "Choose among these, or add to --rungs."
-        raise InputError(flag, f"{missing[0]} labelled subjects", f"rungs with others left: {listed}", remedy)
-
-
-def _numbers(texts: str, subjects: Sequence[str], flag: str = "--rungs") -> list[int]:
-    return sorted({_number(text.strip(), subjects, flag) for text in texts.split(",")})
-
-
-def _number(text: str, subjects: Sequence[str], flag: str) -> int:
-    try:
-        if text.endswith("%"):
-            return len(labelled_subjects(subjects, fraction=float(text[:-1]) / 100))
-        number = int(text)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= len(subjects):
-        expected = f"1 to {len(subjects)} subjects or a share such as 25%"
-        raise InputError(f"{flag} {text}", "no part of the train subjects", expected, "Separate several by commas.")
-    return number
 
 
 def climb(

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from recoseg_hf.errors import CheckpointError, InputError
 from recoseg_hf.files import sha256_file
 from recoseg_hf.learning.apart import UnfinishedRunError, command_line
+from recoseg_hf.learning.label_rungs import Rung
 from recoseg_hf.learning.segmentation import subject_dice
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.learning.training_data import open_training_data
@@ -23,7 +24,6 @@ from tests.tiny import tiny_pipeline
 
 CONFIG = {"train_batch_size": 2, "max_train_steps": 2, "lr_warmup_steps": 1, "report_to": "none"}
 WHOLE_AND_PARTS = [(1, "none"), (1, "mean_teacher"), (2, "none")]
-SUBJECTS = [f"sub-{number:02}" for number in range(22)]
 
 
 @pytest.fixture(scope="module")
@@ -191,52 +191,10 @@ class TestDrawOnly:
             ladder.main(["--draw_only", "--output_dir", str(tmp_path)])
 
 
-class TestPlan:
-    def test_shares_and_numbers_become_subjects_with_no_run_twice(self, ladder):
-        rungs = ladder.plan_rungs("1, 5%,10%,25%,50%,100%", SUBJECTS, [0, 1], ["none", "mean_teacher"])
-        assert [rung.labelled_subjects for rung in rungs] == [1] * 4 + [2] * 4 + [6] * 4 + [11] * 4 + [22]
-        assert rungs[:3] == [ladder.Rung(1, 0, "none"), ladder.Rung(1, 0, "mean_teacher"), ladder.Rung(1, 1, "none")]
-        assert rungs[-1] == ladder.Rung(22, 0, "none")
-
-    def test_a_teacher_may_be_tried_at_some_rungs_alone(self, ladder):
-        rungs = ladder.plan_rungs("1,25%,100%", SUBJECTS, [0], ["none", "mean_teacher"], "25%")
-        assert [(rung.labelled_subjects, rung.unlabelled) for rung in rungs] == [
-            (1, "none"),
-            (6, "none"),
-            (6, "mean_teacher"),
-            (22, "none"),
-        ]
-
-    def test_a_teacher_may_be_tried_with_some_choices_alone(self, ladder):
-        rungs = ladder.plan_rungs("1,100%", SUBJECTS, [0, 1], ["none", "mean_teacher"], "", [1])
-        assert [(rung.labelled_subjects, rung.label_seed, rung.unlabelled) for rung in rungs] == [
-            (1, 0, "none"),
-            (1, 1, "none"),
-            (1, 1, "mean_teacher"),
-            (22, 0, "none"),
-        ]
-
-    @pytest.mark.parametrize(
-        ("taught", "unlabelled", "message"),
-        [
-            ("10%", ["none", "mean_teacher"], "10%: 2 labelled subjects; expected rungs with others left: 1, 6"),
-            ("100%", ["none", "mean_teacher"], "100%: 22 labelled subjects; expected rungs with others left"),
-            ("many", ["none", "mean_teacher"], "many: no part of the train subjects"),
-            ("1", ["none"], "1: no mean teacher; expected --unlabelled mean_teacher"),
-        ],
-    )
-    def test_a_teachers_rung_has_to_be_one_of_the_rungs(self, ladder, taught, unlabelled, message):
-        with pytest.raises(InputError, match=f"--mean_teacher_rungs {message}"):
-            ladder.plan_rungs("1,25%,100%", SUBJECTS, [0], unlabelled, taught)
-
-    @pytest.mark.parametrize("text", ["0", "23", "many", "0%", "101%", ""])
-    def test_what_is_no_part_is_refused(self, ladder, text):
-        with pytest.raises(InputError, match=f"--rungs {text}: no part of the train subjects; expected 1 to 22"):
-            ladder.plan_rungs(text, SUBJECTS, [0], ["none"])
-
+class TestOptions:
     def test_validation_chooses_nothing(self, ladder):
         common = ladder.SegmenterOptions(max_train_steps=300, validation_every=3, output_dir="out")
-        options = ladder.Rung(2, 1, "mean_teacher").options(common)
+        options = Rung(2, 1, "mean_teacher").options(common)
         assert (options.validation_steps, options.validation_every, options.early_stopping_patience) == (300, 1, 0)
         assert options.resume_from_checkpoint == "latest"  # an interrupted run goes on, exactly
         assert (options.label_subjects, options.label_seed, options.unlabelled) == (2, 1, "mean_teacher")
