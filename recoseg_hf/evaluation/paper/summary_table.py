@@ -69,9 +69,12 @@ def pair_heads(pair: Mapping[str, Any]) -> tuple[str, str]:
 
 def shown_cells(table: Mapping[str, Any], line: Mapping[str, Any]) -> list[str]:
     """One of the table's `rows` as texts: ours with one digit behind the point, the paper's as it prints them."""
-    digits = [":g" if pair["published"] else ":.1f" for pair in table["pairs"]]
-    found = [(cell[score], form) for cell, form in zip(line["cells"], digits, strict=True) for score in SCORES]
-    return ["" if value is None else f"{{{form}}}".format(value) for value, form in found]
+    shown = []
+    for pair, cell in zip(table["pairs"], line["cells"], strict=True):
+        for score in SCORES:
+            text = "" if cell[score] is None else f"{cell[score]:.2f}" if pair["published"] else f"{cell[score]:.1f}"
+            shown.append(text.removesuffix("0") if pair["published"] else text)
+    return shown
 
 
 def _line(name: str, pairs: list, results: Mapping, known: Mapping) -> dict[str, Any]:
