@@ -47,7 +47,10 @@ class Evidence:
             return []
         cuts = [self.folder.own_cut(data, row) for row in (test.row, test.base)]
         scores = [self.folder.dice_at(data, row, COMMON_THRESHOLD) for row in (test.row, test.base)]
-        if None in cuts or None in scores or cuts[0] == cuts[1] or len(scores[0]) != len(scores[1]):
+        if None in cuts or None in scores or cuts[0] == cuts[1]:
+            return []
+        judged = {self.folder.results[data][row]["n"] for row in (test.row, test.base)}
+        if judged != {len(scores[0])} or len(scores[0]) != len(scores[1]):  # not of the subjects of the table
             return []
         pairs = [pair for pair in zip(*scores, strict=True) if None not in pair]
         bootstrap = self.folder.results[data][test.row]["bootstrap"]

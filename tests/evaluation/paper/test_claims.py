@@ -130,6 +130,11 @@ class TestOneThreshold:
         found = verdicts(self.with_thresholds(paper_run, tmp_path, own, dice), self.TEST)
         assert (found.at_common, found.common_outcome, found.hangs_on_threshold) == ((), None, False)
 
+    def test_other_subjects_than_the_tables_say_nothing(self, paper_run, tmp_path):
+        dice = {"recoseg_plus_plus": [0.5] * 3, "unet2d": [0.6] * 3}
+        run = self.with_thresholds(paper_run, tmp_path, {"recoseg_plus_plus": 0.3, "unet2d": 0.5}, dice)
+        assert verdicts(run, self.TEST).at_common == ()
+
 
 class TestResidual:
     def test_it_marks_what_it_was_made_to_mark(self, paper_run):
