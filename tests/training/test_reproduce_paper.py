@@ -63,6 +63,12 @@ def test_the_table_says_what_was_run_and_names_nobody(table):
     lines = list(csv.DictReader((table / "table.csv").open()))
     assert [line["row"] for line in lines] == ["unet2d_t1ce", "unet3d", "ddmm_synth"]  # as the table has them
     assert all(0 <= float(line["volume_dice"]) <= 1 for line in lines)
+    shaped = {line["row"]: line for line in csv.DictReader((table / "table_as_paper.csv").open())}
+    assert float(shaped["unet2d_t1ce"]["Simulated_dice_percent"]) >= 0
+    assert float(shaped["ddmm_synth"]["BraTS2021_published_dice_percent"]) == 90.9
+    whole = json.loads((table / "results.json").read_text())
+    assert set(whole["thresholds"]["Simulated"]) == set(ROWS)
+    assert len(whole["equal_thresholds"]["Simulated"]["unet3d"]["0.5"]["by_subject"]) == 1
     for file in ("table.md", "table.csv", "results.json"):
         assert "sub-0" not in (table / file).read_text()
 
