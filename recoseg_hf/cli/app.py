@@ -17,8 +17,10 @@ from recoseg_hf.cli.dataset_card import dataset_card
 from recoseg_hf.cli.demo import demo
 from recoseg_hf.cli.evaluate import evaluate
 from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
+from recoseg_hf.cli.export import export
 from recoseg_hf.cli.predict import predict
 from recoseg_hf.cli.prepare import prepare
+from recoseg_hf.cli.push import push
 from recoseg_hf.cli.push_dataset import push_dataset
 from recoseg_hf.cli.report import report
 from recoseg_hf.errors import RecosegError
@@ -72,7 +74,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, demo, evaluate, audit, report, prepare, dataset_card, push_dataset):
+for command in (predict, demo, evaluate, audit, report, prepare, export, push, dataset_card, push_dataset):
     app.command()(command)
 
 

@@ -85,11 +85,12 @@ def _is_known(start: str | Path) -> bool:
     """Whether all subjects that a start was trained on are known: fresh weights saw nobody."""
     path = Path(start) / RECORD
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8")).get("subjects_complete", False)
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return "subjects_seen" in record and record.get("subjects_complete", False)
     return Path(start).is_dir() and not any(Path(start).glob("*/*.safetensors"))
 
 
 def subjects_seen(model: str | Path) -> list[str] | None:
-    """Hashes of the subjects that a model was trained on; None if it has no record."""
+    """Hashes of the subjects that a model was trained on; None if it has no record, or one that was published."""
     path = Path(model) / RECORD
-    return json.loads(path.read_text(encoding="utf-8"))["subjects_seen"] if path.is_file() else None
+    return json.loads(path.read_text(encoding="utf-8")).get("subjects_seen") if path.is_file() else None

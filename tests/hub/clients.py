@@ -20,7 +20,7 @@ def run_client(
     environment: Mapping[str, str],
     folder: Path,
     arguments: Sequence[object] = (),
-    package: bool = True,
+    package: bool | None = True,
 ) -> dict[str, Any]:
     """Run Python code that ends by printing JSON, and return that.
 
@@ -29,10 +29,10 @@ def run_client(
         environment: from `LoopbackHub.environment`.
         folder: the client's working folder.
         arguments: in its `sys.argv[1:]`.
-        package: whether it can import `recoseg_hf`.
+        package: whether it can import `recoseg_hf`; None leaves it to the client's own path.
     """
     environment = dict(environment) | ({"PYTHONPATH": str(ROOT)} if package else {})
-    command = [sys.executable, "-c", code if package else WITHOUT_PACKAGE + code, *map(str, arguments)]
+    command = [sys.executable, "-c", WITHOUT_PACKAGE + code if package is False else code, *map(str, arguments)]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-4000:]}"
     return json.loads(done.stdout.splitlines()[-1])

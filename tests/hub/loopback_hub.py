@@ -123,6 +123,7 @@ class LoopbackHub:
             "/api/whoami-v2": self._whoami,
             "/api/repos/create": self._create,
             "/api/repos/delete": self._delete,
+            "/api/agent-harnesses": lambda _: Answer(404),  # `hf` wonders who runs it, and does without an answer
             "/api/validate-yaml": lambda _: as_json({"errors": [], "warnings": []}),
         }
         if request.path in fixed:

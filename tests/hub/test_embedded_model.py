@@ -44,6 +44,8 @@ def test_embedded_card_is_rendered_from_the_committed_results(tmp_path):
     copied = shutil.copytree(EMBEDDED_MODEL, tmp_path / "recoseg-small")
     rendered = render_card(copied, results).read_text(encoding="utf-8")
     assert rendered == (EMBEDDED_MODEL / "README.md").read_text(encoding="utf-8"), "run benchmarks/write_card.py"
+    values = [(folder / "card_values.json").read_text(encoding="utf-8") for folder in (copied, EMBEDDED_MODEL)]
+    assert values[0] == values[1], "run benchmarks/write_card.py"
     assert rendered.startswith("---\n")
     assert "license_name: research-use-only" in rendered
 

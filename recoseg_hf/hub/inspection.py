@@ -1,0 +1,138 @@
+"""The last look at a folder before strangers get it: what must not leave, each with its own refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from recoseg_hf.errors import InputError
+from recoseg_hf.hub.card import check_card, read_values
+from recoseg_hf.hub.names import CARD, CARD_VALUES, ENDPOINT, INDEX, NETS
+from recoseg_hf.learning.subjects import subject_hash
+
+# `/home/ann/x`, `C:\x`, `\\server\x`, `file:///x`, `~/x`: not the slash of an address or of "and/or".
+_ABSOLUTE = re.compile(r"(?<![\w.:/<-])/(?:[\w.+-]+/)*[\w.+-]{2,}|\b[A-Za-z]:[\\/]\w|\\\\\w+\\|\bfile:/|(?<!\w)~/\w")
+_YAML_TAG = re.compile(r"!!\S+|!<[^>]*>|\btag:yaml\.org\S*")
+_SUBJECT = re.compile(
+    r"Brats(?:17|18|19|20|2018)_[A-Za-z0-9]+_[\w-]+|BraTS-(?:GLI|MEN|MET|PED|SSA)-\d{5}-\d{3}|BraTS20\d\d_\d{5}"
+    r"|BraTS20_(?:Training|Validation)_\d+|UPENN-GBM-\d+|UCSF-PDGM-\d+|TCGA-\w\w-\w{4}|\bsub-[A-Za-z0-9]+",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_TEXTS = (".json", ".md", ".txt", ".yaml", ".yml", ".jsonl", ".csv")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".h5")
+_DATA = (".nii", ".gz", ".arrow", ".parquet", ".dcm")
+
+
+def inspect_folder(folder: str | Path, subjects_seen: Collection[str] = ()) -> None:
+    """Refuse a Hub-shaped folder with anything in it that must not be published.
+
+    Pickles and checkpoints, scans, an index that would run code, absolute paths, YAML that builds objects, subjects'
+    names, numbers in the card that are in none of its values.
+
+    Args:
+        folder: as `export_model` writes it.
+        subjects_seen: hashes of subjects' names from a training record; a word with such a hash is refused.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    folder = Path(folder)
+    for file in sorted(folder.rglob("*")):
+        _check_kind(folder, file)
+    check_index(folder)
+    for file in texts(folder):
+        content = file.read_text(encoding="utf-8")
+        for check in (_check_paths, _check_yaml, _check_subjects):
+            check(file.relative_to(folder), content)
+        _check_seen(file.relative_to(folder), content, set(subjects_seen))
+    if (folder / CARD_VALUES).is_file():
+        check_card((folder / CARD).read_text(encoding="utf-8"), read_values(folder / CARD_VALUES))
+
+
+def texts(folder: Path) -> Iterator[Path]:
+    """Files of a folder that people and programs read as text; the code, byte copies of ours, is not among them."""
+    code = folder / ENDPOINT
+    return (file for file in sorted(folder.rglob("*")) if file.suffix in _TEXTS and code not in file.parents)
+
+
+def check_index(folder: Path) -> None:
+    """Refuse a `model_index.json` that is no ReCoSegPipeline made of diffusers' own classes.
+
+    Raises:
+        InputError: it names code that diffusers would have to fetch and run, or other components.
+    """
+    file = folder / INDEX
+    index = read_values(file)
+    text = json.dumps(index)
+    if "diffusers_modules" in text:
+        remedy = "Load the model with recoseg_hf's own class (`load_pipeline`), save it and export that."
+        raise InputError(file, "it names diffusers_modules, a cache of code of one machine", "diffusers alone", remedy)
+    if index.get("_class_name") != "ReCoSegPipeline":
+        found = f"_class_name is {index.get('_class_name')!r}"
+        raise InputError(file, found, "ReCoSegPipeline", "Export a model of recoseg_hf.")
+    for name, value in index.items():
+        if isinstance(value, list) and value != [None, None] and value[0] != "diffusers":
+            remedy = "Save the model again with `save_pretrained`."
+            raise InputError(file, f"{name} is {value}", "a class of diffusers", remedy)
+    for name in NETS:
+        if name in index and index[name] != [None, None] and not (folder / name / "config.json").is_file():
+            raise InputError(folder / name, "no config.json", "the files of the net", "Export the model again.")
+
+
+def _check_kind(folder: Path, file: Path) -> None:
+    name = file.relative_to(folder)
+    if file.is_symlink():
+        raise _refused(name, "it is a link", "a plain file", "Put the file itself there.")
+    pickled = file.suffix.lower() in (*_PICKLES, *_DATA)
+    if file.is_file() and (pickled or name.parts[0].startswith("checkpoint-")):
+        found = f"a {file.suffix} file" if pickled else "part of a training checkpoint"
+        expected = "weights as safetensors, and no scan, checkpoint or optimiser state"
+        raise _refused(name, found, expected, "Take it out.")
+
+
+def _check_paths(name: Path, content: str) -> None:
+    if found := _ABSOLUTE.search(content):
+        remedy = "Write it relative, or not at all."
+        raise _at(name, content, found, f"the path {found[0]!r}", "no absolute path", remedy)
+
+
+def _check_yaml(name: Path, content: str) -> None:
+    import yaml
+
+    if name.suffix not in (".md", ".yaml", ".yml") or (name.suffix == ".md" and not content.startswith("---\n")):
+        return
+    head = content.removeprefix("---\n").partition("\n---")[0] if name.suffix == ".md" else content
+    if found := _YAML_TAG.search(head):
+        remedy = "Make plain numbers of numpy's (`float(x)`) before they are written."
+        raise _at(name, content, found, f"the YAML tag {found[0]!r}", "plain YAML", remedy)
+    try:
+        yaml.safe_load(head)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise _refused(name, f"its YAML cannot be read ({reason})", "plain YAML", "Render the card again.") from error
+
+
+def _check_subjects(name: Path, content: str) -> None:
+    if found := _SUBJECT.search(content):
+        raise _at(name, content, found, "what looks like a subject's id", "no subject's id", "Take it out.")
+
+
+def _check_seen(name: Path, content: str, subjects_seen: set[str]) -> None:
+    if not subjects_seen:
+        return
+    for found in _WORD.finditer(content):
+        if subject_hash(found[0].rstrip(".")) in subjects_seen:
+            found_here = "the id of a subject that the model was trained on"
+            raise _at(name, content, found, found_here, "no subject's id", "Take it out.")
+
+
+def _at(name: Path, content: str, found: re.Match[str], what: str, expected: str, remedy: str) -> InputError:
+    line = content.count("\n", 0, found.start()) + 1
+    return _refused(name, f"line {line} holds {what}", expected, remedy)
+
+
+def _refused(name: Path, found: str, expected: str, remedy: str) -> InputError:
+    return InputError(name.as_posix(), found, expected, remedy)

@@ -1,0 +1,73 @@
+"""What `benchmarks/measure_model.py` measured, laid out for a card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def benchmark_rows(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out what `benchmarks/measure_model.py` wrote.
+
+    Args:
+        results: `accuracy`, and `residual` and `steps` or None, as they are in their JSON files.
+    """
+    from recoseg_hf.evaluation import summary_rows
+
+    accuracy = results["accuracy"]
+    regions = [
+        (f"Dice per volume, {name.upper()}", shown_statistic(region["volume"]["dice"]))
+        for name, region in accuracy["regions"].items()
+    ]
+    seconds = ("Seconds per subject in memory, median", f"{accuracy['default']['seconds_per_subject']:.1f}")
+    rows = [*summary_rows(accuracy["default"]), *regions, seconds]
+    values = {"accuracy": accuracy["default"], "measurement": accuracy["measurement"], "rows": rows}
+    values |= {name: results[name] for name in ("residual", "steps")}  # tables that a card may lack
+    if values["residual"]:
+        values["residual_rows"] = _residual_rows(values["residual"])
+    if values["steps"]:
+        by_count = sorted(values["steps"]["steps"].items(), key=lambda item: int(item[0]))
+        values["step_rows"] = [_step_row(count, row) for count, row in by_count]
+        values["steps_n"] = next(iter(values["steps"]["steps"].values()))["n"]
+    return values
+
+
+def evaluation_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Lay out what `recoseg evaluate` wrote: its own rows, and Dice of TC and ET where they were measured."""
+    from recoseg_hf.evaluation import summary_rows
+
+    regions = [
+        (f"Dice per volume, {name.upper()}", shown_statistic(region["volume"]["dice"]))
+        for name, region in (evaluation.get("regions") or {}).items()
+    ]
+    return [*summary_rows(evaluation), *regions]
+
+
+def shown_statistic(statistic: Mapping[str, Any]) -> str:
+    """`0.853 [0.781, 0.905]`; `undefined` where no subject has the number."""
+    if statistic["value"] is None:
+        return "undefined"
+    interval = statistic["interval"]
+    shown = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+    return f"{statistic['value']:.3f}{shown}"
+
+
+def _residual_rows(residual: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Each variant's Dice and what it loses against the measured residual, subject by subject; measured first."""
+    lost = residual["dice_lost_against_measured"]
+    by_loss = sorted(lost, key=lambda name: lost[name]["value"])
+    shown = {name: shown_statistic(lost[name]) for name in by_loss}
+    dice = {name: shown_statistic(variant["volume"]["dice"]) for name, variant in residual["variants"].items()}
+    return [("measured", dice["measured"], ""), *((name, dice[name], shown[name]) for name in by_loss)]
+
+
+def _step_row(count: str, values: Mapping[str, Any]) -> list[str]:
+    synthesis = values["synthesis"]
+    return [
+        count,
+        f"{synthesis['psnr']['value']:.2f}",
+        f"{synthesis['ssim']['value']:.3f}",
+        f"{values['volume']['dice']['value']:.3f}",
+        f"{values['spread_over_samples']:.3f}",
+        f"{values['seconds_per_subject']:.1f}",
+    ]
