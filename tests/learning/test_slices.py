@@ -24,6 +24,8 @@ from tests import factories
 from tests.learning.conftest import SETTINGS, SHAPE, SPLIT
 from tests.tiny import tiny_pipeline
 
+KNOWN = ("sub-01", "sub-02", "sub-03")
+
 
 def with_split(root, split) -> str:
     path = root / "other.json"
@@ -203,6 +205,24 @@ class TestUnlabelled:
         assert all(found[split].to_dict() == expected[split].to_dict() for split in SPLIT)
         assert read_manifest(tmp_path / "rows")["subjects"] == SPLIT
         assert describe_source(root, None, SETTINGS) == read_manifest(tmp_path / "rows")
+
+
+class TestBids:
+    def test_rows_are_those_of_the_same_scans_under_brats_names(self, prepared, brats_like, tmp_path):
+        suffixes = {"flair": "FLAIR", "t1": "T1w", "t2": "T2w", "t1ce": "ce-gadolinium_T1w"}
+        for subject in KNOWN:
+            files = {f"{subject}/anat/{subject}_{suffix}.nii.gz": name for name, suffix in suffixes.items()}
+            files[f"derivatives/tumour/{subject}/anat/{subject}_desc-tumour_dseg.nii.gz"] = "seg"
+            for target, name in files.items():
+                (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(brats_like / subject / f"{subject}_{name}.nii.gz", tmp_path / target)
+        found = prepare_dataset(tmp_path, tmp_path / "slices", brats_like / "splits.json", SETTINGS)
+        expected = load_from_disk(str(prepared))
+        assert all(found[split].to_dict() == expected[split].to_dict() for split in SPLIT)
+        assert (
+            "derivatives/tumour/sub-01/anat/sub-01_desc-tumour_dseg.nii.gz"
+            in (read_manifest(tmp_path / "slices")["sha256"])
+        )
 
 
 class TestSplit:
