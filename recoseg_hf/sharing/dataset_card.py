@@ -79,7 +79,6 @@ def _front_matter(values: Mapping[str, Any], license_name: str, title: str, brat
         {"name": SUBJECT_COLUMN, "dtype": "string"},
         *({"name": c, "dtype": "nifti"} for c in values["columns"]),
     ]
-    splits = [{"name": name, "num_examples": split["n"]} for name, split in values["splits"].items()]
     files = [{"split": name, "path": f"{name}/**"} for name in values["splits"]]
     data = DatasetCardData(
         license=license_name,
@@ -90,7 +89,7 @@ def _front_matter(values: Mapping[str, Any], license_name: str, title: str, brat
     )
     if declares:
         data.configs = [{"config_name": "default", "data_files": files}]
-        data.dataset_info = {"features": features, "splits": splits}
+        data.dataset_info = {"features": features}  # `splits` would need each one's bytes in Arrow, else it is ignored
     return data.to_yaml()
 
 

@@ -29,7 +29,7 @@ def test_front_matter_is_what_the_hub_reads(cases):
     data = DatasetCard(text).data
     assert (data.license, data.pretty_name, data.size_categories) == ("other", "Two heads", ["n<1K"])
     assert data.task_categories == ["image-segmentation", "image-to-image"]
-    assert data.dataset_info["splits"] == [{"name": "train", "num_examples": 2}]
+    assert data.configs == [{"config_name": "default", "data_files": [{"split": "train", "path": "train/**"}]}]
     kinds = {feature["name"]: feature["dtype"] for feature in data.dataset_info["features"]}
     assert kinds == {"subject": "string"} | dict.fromkeys((*factories.MODALITIES, "seg"), "nifti")
     assert "!!python" not in text
