@@ -72,7 +72,15 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["recoseg_hf", "recoseg_hf.*"]),
     package_data={
-        "recoseg_hf": ["py.typed", "evaluation/paper/*.json", "evaluation/paper/report/*.jinja", "pretrained/**/*"]
+        "recoseg_hf": [
+            "py.typed",
+            "evaluation/paper/*.json",
+            "evaluation/paper/report/*.jinja",
+            "inference/page/*.css",
+            "inference/page/*.jinja",
+            "inference/page/*.js",
+            "pretrained/**/*",
+        ]
     },
     install_requires=CORE,
     extras_require={

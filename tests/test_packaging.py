@@ -47,7 +47,9 @@ def test_only_the_library_is_in_the_wheel(built):
     assert (built / "recoseg_hf" / "py.typed").exists()
     assert (built / "recoseg_hf" / "imaging" / "volume.py").exists()
     assert (built / "recoseg_hf" / "evaluation" / "paper" / "published.json").exists()
-    assert (built / "recoseg_hf" / "evaluation" / "report" / "page.html.jinja").exists()
+    assert (built / "recoseg_hf" / "evaluation" / "paper" / "report" / "page.html.jinja").exists()
+    page = {file.name for file in (built / "recoseg_hf" / "inference" / "page").iterdir()}
+    assert {"page.html.jinja", "page.css", "viewer.js"} <= page
 
 
 @pytest.mark.parametrize("name", ["pipelines", "model_cards", "recoseg_hf/pretrained"])

@@ -55,7 +55,8 @@ def predict(
     """Synthesize T1ce and segment the tumour of one case, or of all in a folder.
 
     The scans are NIfTI, skull-stripped and co-registered, in any orientation and spacing. Results lie on their grid:
-    _desc-synth_t1ce, _residual, _probability, _mask and _labels (.nii.gz), _overview.png and _report.json.
+    _desc-synth_t1ce, _residual, _probability, _mask and _labels (.nii.gz), _overview.png, _report.html (a page to
+    read: volumes, place, every slice, provenance) and _report.json.
 
     With --cohort, cases whose result is finished are skipped, so the same command goes on after an interruption; a
     case that fails stops no other. cohort.json lists them. Under `accelerate launch -m recoseg_hf` the processes

@@ -96,6 +96,7 @@ def tell(finished: Finished) -> None:
         "Model": report["model"]["name"],
         "Results": finished.files["report"].parent,
         "Picture": finished.files["overview"].name,
+        "Page": finished.files["page"].name,
     }
     for label, value in rows.items():
         typer.echo(f"{label + ':':<14}{value}")

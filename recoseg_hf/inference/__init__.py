@@ -6,6 +6,7 @@ Light to import: torch and diffusers come in with the first model.
 from recoseg_hf.inference.cohort import CaseOutcome, find_cohort, predict_cohort
 from recoseg_hf.inference.loading import load_pipeline
 from recoseg_hf.inference.overview import draw_overview
+from recoseg_hf.inference.page import write_page
 from recoseg_hf.inference.prediction import Prediction, predict_case, with_threshold
 from recoseg_hf.inference.results import check_outputs, write_prediction
 
@@ -19,5 +20,6 @@ __all__ = [
     "predict_case",
     "predict_cohort",
     "with_threshold",
+    "write_page",
     "write_prediction",
 ]

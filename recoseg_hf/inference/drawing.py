@@ -20,18 +20,28 @@ def radiological(axial: np.ndarray) -> np.ndarray:
     return axial[::-1, ::-1].T
 
 
-def grey(image: np.ndarray, window: tuple[float, float], size: Size) -> Image.Image:
-    """Show intensities (rows, columns) between the window's two limits as grey levels."""
+def levels(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Turn intensities between the window's two limits into levels from 0 to 255, uint8 of the same shape."""
     low, high = window
     unit = np.clip((image - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1)
-    levels = Image.fromarray((255 * unit).astype(np.uint8))
-    return levels.resize(size, Image.Resampling.BICUBIC).convert("RGB")
+    return (255 * unit).astype(np.uint8)
+
+
+def grey(image: np.ndarray, window: tuple[float, float], size: Size) -> Image.Image:
+    """Show intensities (rows, columns) between the window's two limits as grey levels."""
+    return Image.fromarray(levels(image, window)).resize(size, Image.Resampling.BICUBIC).convert("RGB")
 
 
 def heat(image: np.ndarray, limit: float, size: Size) -> Image.Image:
     """Show values from 0 to `limit` as a heat map."""
-    levels = grey(image, (0.0, limit), size).getchannel(0)
-    return Image.fromarray(_heat_table()[np.asarray(levels)])
+    return heat_colours(grey(image, (0.0, limit), size).getchannel(0))
+
+
+def heat_colours(shown: np.ndarray | Image.Image) -> Image.Image:
+    """Colour levels from 0 to 255 (rows, columns) as the heat map does."""
+    image = Image.fromarray(np.asarray(shown))
+    image.putpalette(_heat_table().tobytes())
+    return image.convert("RGB")
 
 
 def heat_bar(size: Size) -> Image.Image:

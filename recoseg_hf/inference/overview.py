@@ -10,9 +10,17 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.volume import Volume, to_canonical
+from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.drawing import draw_outline, grey, heat, heat_bar, radiological, text
-from recoseg_hf.pipeline.conventions import CONDITIONS
+from recoseg_hf.inference.views import (
+    RESIDUAL_CAPTIONS,
+    brain_of,
+    brain_window,
+    canonical,
+    choose_slices,
+    grey_limits,
+    heat_limit,
+)
 
 if TYPE_CHECKING:
     from recoseg_hf.inference.prediction import Prediction
@@ -20,19 +28,11 @@ if TYPE_CHECKING:
 WIDTH = 1600
 _MARGIN, _GAP, _BAR_GUTTER = 28, 8, 76
 _HEADER, _FOOTER = 124, 100
-_BORDER_MM = 6
-_WINDOW = (0.5, 99.5)  # in-brain percentiles
-_HEAT_PERCENTILE = 99.5
 _SCALE_BAR_MM = 50
 
 _GROUND, _BLACK = (16, 18, 22), (0, 0, 0)
 _TEXT, _FAINT = (236, 238, 242), (156, 162, 172)
 _PREDICTED, _REFERENCE, _SYNTHETIC = (255, 204, 0), (70, 190, 255), (255, 170, 90)
-_RESIDUAL_CAPTIONS = {
-    "measured": "|synthetic - given T1ce|",
-    "ensemble": "spread over samples",
-    "none": "not used",
-}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _View:
 
     @classmethod
     def of(cls, brain: np.ndarray, mask: np.ndarray) -> _View:
-        window = (*_extent(brain.any(axis=(1, 2))), *_extent(brain.any(axis=(0, 2))))
+        window = brain_window(brain)
         width = (WIDTH - 2 * _MARGIN - 3 * _GAP - _BAR_GUTTER) // 5
         height = round(width * (window[3] - window[2]) / (window[1] - window[0]))
         return cls(brain, choose_slices(mask, brain), window, (width, height))
@@ -65,12 +65,11 @@ class _View:
 
     def intensities(self, volume: Volume) -> list[Image.Image]:
         """Show a scan's slices between percentiles of the whole brain."""
-        data = to_canonical(volume).data
+        data = canonical(volume).data
         return self.scaled(data, self.limits(data))
 
     def limits(self, data: np.ndarray) -> tuple[float, float]:
-        low, high = np.percentile(data[self.brain], _WINDOW)
-        return float(low), float(high)
+        return grey_limits(data, self.brain)
 
     def scaled(self, data: np.ndarray, limits: tuple[float, float]) -> list[Image.Image]:
         return [grey(plane, limits, self.size) for plane in self.planes(data)]
@@ -101,8 +100,8 @@ def draw_overview(case: Case, prediction: Prediction) -> Image.Image:
     Returns:
         An RGB image, 1600 pixels wide.
     """
-    brain = np.logical_or.reduce([to_canonical(getattr(case, name)).data != 0 for name in CONDITIONS])
-    mask = to_canonical(prediction.mask).data > 0
+    brain = brain_of(case)
+    mask = canonical(prediction.mask).data > 0
     view = _View.of(brain, mask)
     residual, limit = _residual(view, prediction)
     columns = [*_scans(view, case, prediction), residual, _segmentation(view, case, mask)]
@@ -114,27 +113,9 @@ def draw_overview(case: Case, prediction: Prediction) -> Image.Image:
         _draw_column(canvas, draw, column, left, view)
     if limit is not None:
         _draw_bar(canvas, draw, _lefts(width)[3] + width, limit, height)
-    _draw_heights(draw, view, to_canonical(case.flair).affine)
+    _draw_heights(draw, view, canonical(case.flair).affine)
     _draw_foot(draw, prediction.report, canvas.height)
     return canvas
-
-
-def choose_slices(mask: np.ndarray, brain: np.ndarray) -> list[int]:
-    """Choose axial slices: the largest area of the mask and one on each side, or around the middle of the brain.
-
-    Args:
-        mask, brain: bool (X, Y, Z), RAS; the brain is not empty.
-
-    Returns:
-        Up to three positions along Z, the highest first.
-    """
-    region, shares = (mask, (0.2, 0.8)) if mask.any() else (brain, (0.35, 0.65))
-    areas = region.sum(axis=(0, 1))
-    lower, upper = np.searchsorted(np.cumsum(areas) / areas.sum(), shares).tolist()
-    middle = int(areas.argmax()) if mask.any() else (lower + upper) // 2
-    apart = 4  # mm: nearer slices look alike
-    chosen = {min(lower, middle - apart), middle, max(upper, middle + apart)}
-    return sorted({min(max(position, 0), len(areas) - 1) for position in chosen}, reverse=True)
 
 
 def _scans(view: _View, case: Case, prediction: Prediction) -> Iterator[_Column]:
@@ -143,13 +124,13 @@ def _scans(view: _View, case: Case, prediction: Prediction) -> Iterator[_Column]
     if case.t1ce is None:
         yield _Column("T1ce", "not given", None)
     else:
-        data = to_canonical(case.t1ce).data
+        data = canonical(case.t1ce).data
         limits = view.limits(data)
         yield _Column("T1ce", "as given", view.scaled(data, limits))
     if prediction.t1ce is None:
         yield _Column("Synthetic T1ce", "the model makes none", None)
     else:
-        data = to_canonical(prediction.t1ce).data
+        data = canonical(prediction.t1ce).data
         panels = view.scaled(data, limits or view.limits(data))
         yield _Column("Synthetic T1ce", "computed, not measured", panels, _SYNTHETIC, "SYNTHETIC")
 
@@ -158,10 +139,10 @@ def _residual(view: _View, prediction: Prediction) -> tuple[_Column, float | Non
     source = prediction.report["settings"]["residual_source"]
     if prediction.residual is None:
         return _Column("Residual", "not used", None), None
-    data = to_canonical(prediction.residual).data
-    limit = float(np.percentile(data[view.brain], _HEAT_PERCENTILE)) or 1.0
+    data = canonical(prediction.residual).data
+    limit = heat_limit(data, view.brain)
     panels = [heat(plane, limit, view.size) for plane in view.planes(data)]
-    return _Column("Residual", _RESIDUAL_CAPTIONS[source], panels), limit
+    return _Column("Residual", RESIDUAL_CAPTIONS[source], panels), limit
 
 
 def _segmentation(view: _View, case: Case, mask: np.ndarray) -> _Column:
@@ -169,16 +150,11 @@ def _segmentation(view: _View, case: Case, mask: np.ndarray) -> _Column:
     caption = "whole tumour on FLAIR"
     if case.seg is not None:
         caption = "yellow: mask   blue: reference"
-        for panel, plane in zip(panels, view.planes(to_canonical(case.seg).data > 0), strict=True):
+        for panel, plane in zip(panels, view.planes(canonical(case.seg).data > 0), strict=True):
             draw_outline(panel, plane, _REFERENCE)
     for panel, plane in zip(panels, view.planes(mask), strict=True):
         draw_outline(panel, plane, _PREDICTED)
     return _Column("Mask outline", caption, panels)
-
-
-def _extent(occupied: np.ndarray) -> tuple[int, int]:
-    first, last = np.flatnonzero(occupied)[[0, -1]].tolist()
-    return max(first - _BORDER_MM, 0), min(last + 1 + _BORDER_MM, len(occupied))
 
 
 def _lefts(width: int) -> list[int]:

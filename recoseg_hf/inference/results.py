@@ -16,6 +16,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import SYNTHETIC_MARK
 from recoseg_hf.imaging.volume import write_volume
 from recoseg_hf.inference.overview import draw_overview
+from recoseg_hf.inference.page import write_page
 from recoseg_hf.inference.prediction import Prediction
 from recoseg_hf.inference.staging import staging_folder
 
@@ -28,6 +29,7 @@ _SUFFIXES = {
     "mask": "_mask.nii.gz",
     "labels": "_labels.nii.gz",
     "overview": "_overview.png",
+    "page": "_report.html",
     "report": "_report.json",  # moved into place last: where it is, the rest is complete
 }
 _VOLUMES = ("t1ce", "probability", "residual", "uncertainty", "mask", "labels")
@@ -37,7 +39,7 @@ _WRITERS = 2  # gzip leaves Python's lock, so two volumes are compressed side by
 def write_prediction(
     prediction: Prediction, case: Case, output_dir: str | Path, overwrite: bool = False
 ) -> dict[str, Path]:
-    """Write a prediction's volumes, report and overview picture.
+    """Write a prediction's volumes, report, overview picture and page.
 
     The files appear together at the end; a failure or Ctrl-C leaves the folder as it was. The report holds the SHA-256
     of each other file, so that a later run can tell whether the result is whole. The synthetic T1ce bears
@@ -51,8 +53,8 @@ def write_prediction(
         overwrite: replace an earlier result of the subject, whole.
 
     Returns:
-        The files by content: `mask`, `probability`, `overview`, `report`, and where there are such, `t1ce`,
-        `t1ce_sidecar`, `residual`, `uncertainty`, `labels`.
+        The files by content: `mask`, `probability`, `overview`, `page`, `report`, and where there are such,
+        `t1ce`, `t1ce_sidecar`, `residual`, `uncertainty`, `labels`.
 
     Raises:
         InputError: there is an earlier result, a file would replace one of the case's scans, or the folder cannot be
@@ -143,6 +145,7 @@ def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path]) -> li
     volumes = {name: getattr(prediction, name) for name in _VOLUMES if getattr(prediction, name) is not None}
     with ThreadPoolExecutor(_WRITERS) as pool:
         jobs = [pool.submit(_write_overview, prediction, case, paths["overview"])]
+        jobs += [pool.submit(write_page, prediction, case, paths["page"])]
         jobs += [pool.submit(write_volume, paths[name], volume) for name, volume in volumes.items()]
         try:
             for job in jobs:
@@ -150,7 +153,7 @@ def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path]) -> li
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun is not waited for
             raise
-    written = [*volumes, "overview"]
+    written = [*volumes, "overview", "page"]
     report = prediction.report
     if "t1ce" in volumes:
         write_json(paths["t1ce_sidecar"], synthetic_sidecar(report, case.t1ce is not None))

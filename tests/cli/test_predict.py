@@ -35,7 +35,7 @@ def test_a_case_folder(case_dir, tiny_model, tmp_path):
     assert (result.exit_code, result.stderr) == (0, "")
     assert {file.name.removeprefix("sub-01") for file in out.iterdir()} == {
         "_desc-synth_t1ce.nii.gz", "_desc-synth_t1ce.json", "_residual.nii.gz", "_probability.nii.gz",
-        "_mask.nii.gz", "_overview.png", "_report.json",
+        "_mask.nii.gz", "_overview.png", "_report.html", "_report.json",
     }  # fmt: skip
     report = report_of(out)
     assert report["seconds"].keys() == {

@@ -8,7 +8,7 @@ import pytest
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import Prediction, draw_overview
 from recoseg_hf.inference.drawing import draw_outline, grey, heat, heat_bar, radiological
-from recoseg_hf.inference.overview import choose_slices
+from recoseg_hf.inference.views import choose_slices
 from tests.inference.cases import SHAPE, make_case
 from tests.inference.test_prediction import reoriented
 

@@ -19,7 +19,7 @@ from recoseg_hf.inference import check_outputs, predict_case, write_prediction
 from tests.factories import affine, save_case
 from tests.inference.cases import SHAPE
 
-ALL = {"t1ce", "t1ce_sidecar", "residual", "probability", "mask", "overview", "report"}
+ALL = {"t1ce", "t1ce_sidecar", "residual", "probability", "mask", "overview", "page", "report"}
 
 
 @pytest.fixture(scope="module")

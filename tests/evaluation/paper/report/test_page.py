@@ -4,7 +4,6 @@ import base64
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
@@ -15,34 +14,7 @@ from recoseg_hf.evaluation.paper.report import write_report
 from recoseg_hf.files import write_json
 from recoseg_hf.learning.subjects import subject_hash
 from tests.evaluation.paper_runs import sweeps, write_run, write_sweeps
-
-VOID = {"meta", "img", "line", "circle", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Tags in order, whether they are closed as they were opened, and the text."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.text = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
+from tests.pages import Page
 
 
 def small_run(folder, **errors):
