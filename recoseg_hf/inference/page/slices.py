@@ -36,6 +36,7 @@ class SlicePainter:
     """Draws axial slices at a pixel per mm, on the grey levels of the whole brain; both T1ce on the same.
 
     Attributes:
+        levels: uint8 (X, Y, Z) by map, from darkest to brightest.
         heat_limit: the residual at the end of the colour bar; None where there is no residual.
     """
 
@@ -43,7 +44,7 @@ class SlicePainter:
         self._scene = scene
         residual = scene.maps.get("residual")
         self.heat_limit = None if residual is None else heat_limit(residual, scene.brain)
-        self._levels = {name: levels(data, self._window(name)) for name, data in scene.maps.items()}
+        self.levels = {name: levels(data, self._window(name)) for name, data in scene.maps.items()}
 
     def _window(self, name: str) -> tuple[float, float]:
         """Return the values of a map that are the darkest and the brightest."""
@@ -69,7 +70,7 @@ class SlicePainter:
         }
 
     def _picture(self, name: str, position: int) -> Image.Image:
-        plane = np.ascontiguousarray(self._scene.plane(self._levels[name], position))
+        plane = np.ascontiguousarray(self._scene.plane(self.levels[name], position))
         return heat_colours(plane) if name in _HEATED else Image.fromarray(plane)
 
 
