@@ -1,0 +1,29 @@
+"""The Space: upload a case or take the simulated one, and see what ReCoSeg++ makes of it.
+
+    python spaces_demo/app.py
+
+`RECOSEG_MODEL` names another model than the embedded one, `RECOSEG_REVISION` its commit on the Hub.
+"""
+
+import os
+import tempfile
+
+# Read by Gradio and huggingface_hub when they are imported: nothing is told to anybody, and files lie in a folder of
+# this run's own.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="recoseg-space-"))
+
+from space.device import load_model  # first of ours: on ZeroGPU `spaces` must come before torch
+from space.page import build_page
+from space.settings import LAUNCH, QUEUE
+
+
+def main() -> None:
+    """Load the model, then serve the page."""
+    load_model()
+    build_page().queue(**QUEUE).launch(**LAUNCH)
+
+
+if __name__ == "__main__":
+    main()

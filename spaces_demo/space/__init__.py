@@ -1,0 +1,1 @@
+"""The parts of the Space; what they compute is the library's."""

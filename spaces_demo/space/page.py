@@ -1,0 +1,203 @@
+"""The page: fields, buttons and pictures, and what happens when they are used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from space import html, words
+from space.api import add_api
+from space.device import load_model, usual_and_most_steps
+from space.session import Result, run
+from space.settings import CACHE, MAX_SEED, STATIC, TIME_TO_LIVE
+from space.uploads import example_case, uploaded_case
+from space.viewer import SCRIPT, TEMPLATE, viewer_mask, viewer_scene
+
+TITLE = "ReCoSeg++"
+INTRODUCTION = (
+    "Brain tumour segmentation guided by what a diffusion model did not expect to see. From FLAIR, T1 and T2 it draws "
+    "the contrast-enhanced image (T1ce) one would expect; where the given T1ce differs, a second net looks for tumour."
+)
+_TO_RESULTS = "() => { document.getElementById('summary').scrollIntoView({ block: 'start' }); }"
+_NOWHERE = gr.Progress()
+
+
+def build_page() -> gr.Blocks:
+    """Lay out the page and wire it up."""
+    gr.set_static_paths([STATIC])
+    with gr.Blocks(title=f"{TITLE} demo", delete_cache=CACHE, analytics_enabled=False) as page:
+        result = gr.State(None, time_to_live=TIME_TO_LIVE)
+        gr.HTML(f"<h1>{TITLE}</h1><p>{INTRODUCTION}</p>", elem_id="introduction")
+        gr.HTML(words.NOTICE.format(minutes=TIME_TO_LIVE // 60), elem_id="notice")
+        files = _file_fields()
+        steps, seed, without_t1ce = _settings()
+        with gr.Row(elem_id="actions"):
+            segment = gr.Button("Segment my files", variant="primary", elem_id="segment")
+            example = gr.Button("Try the simulated example", elem_id="example")
+        summary = gr.HTML(elem_id="summary")
+        shown = _Results(load_model().config.mask_threshold)
+
+    with page:
+        given = [steps, seed, without_t1ce]
+        outputs = [result, summary, shown.group, shown.slice, shown.threshold, shown.panels, shown.files]
+        model = {"concurrency_id": "model", "api_visibility": "private", "show_progress_on": summary}
+        for button, handler, inputs in (
+            (segment, segment_files, [*files, *given]),
+            (example, segment_example, [steps, seed]),
+        ):
+            done = button.click(handler, inputs, outputs, **model)
+            done.success(None, js=_TO_RESULTS)
+            done.success(show_viewer, result, shown.viewer, api_visibility="private", show_progress="hidden")
+        shown.wire(result, summary)
+        add_api(result, model["concurrency_id"])
+    return page
+
+
+def _file_fields() -> list[gr.File]:
+    """Return fields for FLAIR, T1, T2 and T1ce; what a file is tells its content, so any name may be chosen."""
+    gr.HTML(
+        "<h2>Scans</h2><p>NIfTI files (.nii or .nii.gz) of one person: skull-stripped, co-registered, on one grid, as "
+        "BraTS data are.</p>",
+        elem_id="scans",
+    )
+    with gr.Row(elem_id="files"):
+        return [
+            gr.File(label=label, file_count="single", height=140, elem_id=f"file_{name}", min_width=150)
+            for name, label in (
+                ("flair", "FLAIR file"),
+                ("t1", "T1 file"),
+                ("t2", "T2 file"),
+                ("t1ce", "T1ce file (optional)"),
+            )
+        ]
+
+
+def _settings() -> tuple[gr.Component, ...]:
+    usual_steps, most_steps = usual_and_most_steps()
+    with gr.Accordion("Settings", open=False, elem_id="settings"), gr.Row():
+        steps = gr.Slider(
+            1, most_steps, usual_steps, step=1, label="Denoising steps", info="More take longer.", elem_id="steps"
+        )
+        seed = gr.Number(
+            0, label="Seed", info="The same seed gives the same result.", precision=0, minimum=0, maximum=MAX_SEED
+        )
+        without_t1ce = gr.Radio(
+            [("None: leave it out", "none"), ("Ensemble: spread over samples, slower", "ensemble")],
+            value="none",
+            label="Residual where no T1ce is given",
+        )
+    return steps, seed, without_t1ce
+
+
+class _Results:
+    """The part of the page that appears with the first result."""
+
+    def __init__(self, threshold: float) -> None:
+        with gr.Column(visible=False, elem_id="results") as self.group:
+            with gr.Row(elem_id="sliders"):
+                self.slice = gr.Slider(
+                    1, 155, 78, step=1, label="Axial slice", elem_id="slice", min_width=300,
+                    info="Counted from below. Arrow keys move it too.",
+                )  # fmt: skip
+                self.threshold = gr.Slider(
+                    0.01, 0.99, threshold, step=0.01, label="Threshold on the probability of tumour",
+                    info=f"Lower marks more. The model's own is {threshold:g}.", elem_id="threshold", min_width=300,
+                )  # fmt: skip
+            self.panels = gr.HTML(elem_id="panels")
+            gr.HTML("<h2>Slices and 3D</h2>")
+            self.viewer = gr.HTML(html_template=TEMPLATE, js_on_load=SCRIPT, elem_id="viewer")
+            gr.HTML("<h2>Download</h2>")
+            self.prepare = gr.Button("Prepare the files for this threshold", elem_id="prepare")
+            self.files = gr.File(
+                label="NIfTI volumes on the grid of the scans, and a report (HTML)",
+                file_count="multiple", interactive=False, visible=False, elem_id="downloads",
+            )  # fmt: skip
+
+    def wire(self, result: gr.State, summary: gr.HTML) -> None:
+        """Connect sliders and downloads; `always_last` drops what a moving slider has passed already."""
+        quick = {
+            "queue": False,
+            "trigger_mode": "always_last",
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        self.slice.input(show_slice, [result, self.slice], self.panels, **quick)
+        self.slice.input(None, self.slice, None, js="(number) => { window.recosegToSlice?.(number); }")
+        self.threshold.input(
+            move_threshold,
+            [result, self.threshold, self.slice],
+            [result, summary, self.panels, self.viewer, self.files],
+            **quick,
+        )
+        self.prepare.click(prepare_files, result, self.files, api_visibility="private")
+
+
+@words.plainly
+def segment_files(
+    flair: str | None,
+    t1: str | None,
+    t2: str | None,
+    t1ce: str | None,
+    steps: int,
+    seed: int,
+    without_t1ce: str,
+    progress: gr.Progress = _NOWHERE,
+) -> list[Any]:
+    """Segment what was uploaded."""
+    uploads = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}
+    return _show(run(uploaded_case(uploads), steps, seed, without_t1ce, progress))
+
+
+@words.plainly
+def segment_example(steps: int, seed: int, progress: gr.Progress = _NOWHERE) -> list[Any]:
+    """Segment the simulated case."""
+    return _show(run(example_case(), steps, seed, "none", progress))
+
+
+def _show(result: Result) -> list[Any]:
+    browser = result.browser
+    return [
+        result,
+        html.summary(result),
+        gr.Column(visible=True),
+        gr.Slider(
+            minimum=browser.own_slices[0], maximum=browser.own_slices[-1], value=browser.own_slices[browser.start]
+        ),
+        gr.Slider(value=result.threshold),
+        html.panels(result, browser.start),
+        gr.File(value=None, visible=False),
+    ]
+
+
+@words.plainly
+def show_viewer(result: Result | None) -> str:
+    """Fill the 3D viewer."""
+    return viewer_scene(_there(result).browser)
+
+
+@words.plainly
+def show_slice(result: Result | None, number: int) -> str:
+    """Show another of the scan's own slices."""
+    result = _there(result)
+    return html.panels(result, result.browser.position_of(int(number)))
+
+
+@words.plainly
+def move_threshold(result: Result | None, threshold: float, number: int) -> list[Any]:
+    """Make the mask anew at another threshold; files made for the one before are withdrawn."""
+    result = _there(result).at(threshold)
+    panels = html.panels(result, result.browser.position_of(int(number)))
+    return [result, html.summary(result), panels, viewer_mask(result.browser), gr.File(value=None, visible=False)]
+
+
+@words.plainly
+def prepare_files(result: Result | None) -> Any:
+    """Write the result's files."""
+    return gr.File(value=[str(file) for file in _there(result).write()], visible=True)
+
+
+def _there(result: Result | None) -> Result:
+    if result is None:
+        raise words.told(words.GONE)
+    return result

@@ -1,0 +1,88 @@
+"""What is kept of a visitor's run, and what can be asked of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from recoseg_hf import Case, write_prediction
+from recoseg_hf.inference import Prediction, with_threshold
+from recoseg_hf.inference.browsing import SliceBrowser
+from space.device import load_model, predict
+
+_ORDER = (".html", ".png", ".gz", ".json")
+"""What most people want first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A predicted case.
+
+    Attributes:
+        case: as it was read.
+        prediction: at the threshold last asked for.
+        browser: its slices.
+        folder: of the files written so far; it goes when the result does.
+    """
+
+    case: Case
+    prediction: Prediction
+    browser: SliceBrowser
+    folder: tempfile.TemporaryDirectory = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="recoseg-result-")
+    )
+
+    @property
+    def threshold(self) -> float:
+        """Of the mask."""
+        return self.prediction.report["settings"]["mask_threshold"]
+
+    def at(self, threshold: float) -> Result:
+        """Return the result with the mask at another threshold."""
+        prediction = with_threshold(load_model(), self.prediction, self.case, threshold)
+        return replace(self, prediction=prediction, browser=self.browser.with_mask(prediction))
+
+    def write(self) -> list[Path]:
+        """Write all that `recoseg predict` writes: the volumes, the picture, the report and its page."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder.name))
+        files = write_prediction(self.prediction, self.case, folder)
+        return sorted(files.values(), key=lambda file: _ORDER.index(file.suffix))
+
+
+def run(
+    opened: AbstractContextManager[Case],
+    steps: int,
+    seed: int,
+    without_t1ce: str,
+    progress: Callable[..., None],
+) -> Result:
+    """Read a case and take it through the model.
+
+    Args:
+        opened: a case to read.
+        steps: denoising steps.
+        seed: of all noise.
+        without_t1ce: residual source where the case has no T1ce, `none` or `ensemble`.
+        progress: told what is being done, and how much of it is.
+    """
+    progress(0, desc="Reading the scans")
+    with opened as case:
+        source = without_t1ce if case.t1ce is None else None
+        progress(0.05, desc="Preparing the slices")
+        prediction = predict(case, int(steps), int(seed), source, Denoising(progress))
+    progress(0.95, desc="Drawing the slices")
+    return Result(case, prediction, SliceBrowser.of(prediction, case))
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """Tells how far denoising has come; a class, because it may have to go to another process."""
+
+    progress: Callable[..., None]
+
+    def __call__(self, done: int, total: int) -> None:
+        words = "Drawing the expected T1ce" if done < total else "Looking for tumour"
+        self.progress(0.1 + 0.5 * done / total, desc=words)
