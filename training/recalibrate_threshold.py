@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tune_process()
     check_new_folder(options.output_dir)
     subjects = SubjectsOf(options.data, options.part, options.split)
-    names = [folder.name for folder in subjects.folders()]
+    names = subjects.names()
     folder = find_model(options.model)
     pipeline = load_pipeline(folder)
     pipeline.set_progress_bar_config(disable=True)

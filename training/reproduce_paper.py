@@ -36,6 +36,7 @@ from recoseg_hf.evaluation.paper.table import claims_markdown, table_csv, table_
 from recoseg_hf.evaluation.paper.verdicts import judge_claims
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
+from recoseg_hf.imaging.layout import subject_of_folder
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.cohort import predict_cohort
 from recoseg_hf.learning.folder_lock import in_turn
@@ -196,7 +197,7 @@ class DataSet:
         with in_turn(self.folder / "results" / f".{name}.lock"):
             if not result.is_file():
                 self.predict(model, predictions)
-                subjects = [folder.name for folder in self.validation]
+                subjects = [subject_of_folder(folder) for folder in self.validation]
                 write_json(result, evaluate_masks(predictions, self.cases, subjects=subjects, full=True))
         return json.loads(result.read_text(encoding="utf-8"))
 

@@ -143,7 +143,8 @@ def case_name(folder: Path) -> str:
 
 def subject_of_folder(folder: Path) -> str:
     """Return a safe subject id from the name of a case folder; of one reached by a link, from its real name."""
-    return safe_name(bids.subject_of_folder(folder) or folder.resolve().name)
+    real = folder.resolve()
+    return safe_name(bids.subject_of_folder(folder) or bids.subject_of_folder(real) or real.name)
 
 
 def safe_name(name: str) -> str:

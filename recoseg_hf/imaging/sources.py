@@ -183,9 +183,13 @@ def read_split(path: str | Path, root: Path) -> dict[str, list[Path]]:
 
 def _folders_by_name(root: Path) -> Mapping[str, Path]:
     found: dict[str, Path] = {}
+    subjects: dict[str, Path] = {}
     for folder in find_cases(root):
-        name = case_name(folder)
+        name, subject = case_name(folder), subject_of_folder(folder)
         if name in found:
             raise InputError(folder, f"{found[name]} has the same name", "one folder for each subject", "Rename one.")
-        found[name] = folder
+        if subject in subjects:  # two patients as one would stand in two splits, and nobody would see it
+            there = f"its subject is called {subject}, as that of {subjects[subject]} is"
+            raise InputError(folder, there, "one folder for each subject", "Rename one, not by a link.")
+        found[name] = subjects[subject] = folder
     return found

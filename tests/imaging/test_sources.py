@@ -178,6 +178,18 @@ class TestFolders:
         (tmp_path / "split.json").write_text(json.dumps({"train": ["sub-01_ses-2"]}))
         assert names(entries(tmp_path, tmp_path / "split.json")) == {"train": ["sub-01_ses-2"]}
 
+    def test_links_to_bids_scans_are_called_by_their_subject(self, tmp_path):
+        (tmp_path / "chosen").mkdir()
+        for number, subject in enumerate(("sub-01", "sub-02")):
+            (tmp_path / "chosen" / f"link{number}").symlink_to(save_bids(tmp_path / "bids", subject))
+        assert names(entries(tmp_path / "chosen")) == {"train": ["sub-01", "sub-02"]}
+
+    def test_two_patients_are_never_one_subject(self, tmp_path):
+        for folder in ("patient 1", "patient (1"):
+            factories.save_case(tmp_path, folder)
+        with pytest.raises(InputError, match=r"its subject is called patient-1, as that of .*; expected one folder"):
+            entries(tmp_path)
+
     def test_nothing_of_that_name(self, tmp_path):
         with pytest.raises(InputError, match=r"no such folder; .*or a data set on the Hub as organisation/name"):
             open_source(tmp_path / "nowhere")

@@ -17,6 +17,7 @@ from recoseg_hf.evaluation.new_site.measurement import changed_parts, measure_mo
 from recoseg_hf.evaluation.new_site.warnings import find_warnings
 from recoseg_hf.files import atomic_write, shipped_folder, write_json
 from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.layout import subject_of_folder
 from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.inference.report import describe_model, library_versions
 from recoseg_hf.learning.run_record import RECORD
@@ -55,8 +56,8 @@ class SubjectsOf:
         return parts[self.part]
 
     def names(self) -> list[str]:
-        """The subjects' names; errors as for `folders`."""
-        return [folder.name for folder in self.folders()]
+        """The subjects' names, as a training records them; errors as for `folders`."""
+        return [subject_of_folder(folder) for folder in self.folders()]
 
     def check_unseen(self, models: Iterable[Path]) -> None:
         """Refuse to measure a model on subjects that its record says it was trained on.
@@ -152,7 +153,8 @@ def make_site_card(
         "fine_tuning": _fine_tuning(models, folders),
         "versions": library_versions(),
     }
-    named = [folder.name for folder in everyone] + names.get("original", [])
+    named = [name for folder in everyone for name in (folder.name, subject_of_folder(folder))]
+    named += names.get("original", [])
     return write_site_card(output_dir, values, named)
 
 

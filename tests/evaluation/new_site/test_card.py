@@ -18,6 +18,7 @@ from recoseg_hf.evaluation.new_site.card import (
 from recoseg_hf.evaluation.new_site.warnings import find_warnings
 from recoseg_hf.learning.subjects import subject_hash
 from tests import factories
+from tests.imaging.test_bids import save_bids
 from tests.tiny import tiny_pipeline
 
 PERCENTILES = {f"p{k}": {"n": 6, "min": 1, "q1": 2, "median": 3.14159, "q3": 4, "max": 5000} for k in (1, 50, 99)}
@@ -206,6 +207,14 @@ class TestMakeSiteCard:
         message = r"after: it was trained on 1 of the 2 subjects of 'train'; expected subjects that no model has seen"
         with pytest.raises(InputError, match=message):
             make_site_card(models["before"], models["after"], SubjectsOf(brats_like, "train"), tmp_path)
+
+    def test_bids_subjects_that_were_trained_on_are_known_by_their_names(self, models, tmp_path):
+        save_bids(tmp_path, "sub-01")
+        (tmp_path / "splits.json").write_text('{"train": ["sub-01"]}')
+        subjects = SubjectsOf(tmp_path, "train")
+        assert subjects.names() == ["sub-01"]
+        with pytest.raises(InputError, match="it was trained on 1 of the 1 subjects"):
+            subjects.check_unseen([models["after"]])
 
     def test_an_unknown_part_is_answered_with_those_there_are(self, brats_like):
         with pytest.raises(InputError, match=r"splits\.json: no part 'test'; expected one of train, validation"):
