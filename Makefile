@@ -1,4 +1,5 @@
 # make demo: set everything up and run the method on one simulated case.   make test: lint and test.
+# make docs: build the documentation to site/, without network.
 # Another interpreter or place for the environment: make demo PYTHON=python3.12 VENV=/tmp/venv
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ DEMO_OUTPUT ?= demo_output
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.recoseg-installed
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test docs lint format clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -25,6 +26,9 @@ demo: install
 test: lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,5 +38,5 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(DEMO_OUTPUT)
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis $(DEMO_OUTPUT)
 	find recoseg_hf tests -name __pycache__ -type d -prune -exec rm -rf {} +
