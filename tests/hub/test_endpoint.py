@@ -147,7 +147,7 @@ def test_without_t1ce_it_says_what_the_residual_was(answers):
         ("text for number", 'parameters.seed: "3"; expected int.'),
         ("too many steps", "parameters.num_inference_steps: 1000000000; expected 1 to 1000."),
         ("threshold", "mask_threshold"),
-        ("measured without", "residual_source='measured'"),
+        ("measured without", "no T1ce was given and this model needs it"),
         ("other result", 'parameters.return: ["weights"]; expected a list out of mask, labels'),
     ],
 )
