@@ -120,7 +120,7 @@ found["swapped"] = bool(np.isfinite(probability(again)).all())
 pipeline.save_pretrained("from-stranger")
 index = Path("from-stranger/model_index.json").read_text()
 found["index"] = ["diffusers_modules" in index, json.loads(index)["_class_name"]]
-for file in Path(snapshot_download("org/tiny", revision=sys.argv[1], allow_patterns="*.py")).glob("*.py"):
+for file in Path(snapshot_download("org/tiny", revision=sys.argv[1])).glob("*.py"):
     shutil.copyfile(file, Path("from-stranger", file.name))
 HfApi().create_repo("org/from-stranger")
 HfApi().upload_folder(repo_id="org/from-stranger", folder_path="from-stranger")
