@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from recoseg_hf.files import write_json
 
@@ -60,23 +60,43 @@ def running_space() -> Iterator[tuple[str, float]]:
 
 
 def click_once(browser: Browser, url: str) -> dict[str, float]:
-    """One visit: seconds from the click to the mask and to the 3D view, and from a key to the next slice."""
+    """One visit: seconds from the click to the mask and to the 3D view."""
+    with visit(browser, url) as page:
+        started = time.perf_counter()
+        page.click("#example")
+        page.wait_for_selector("#panels path.wt", state="attached")
+        mask = time.perf_counter() - started
+        page.wait_for_selector("canvas[data-volumes]")
+        return {"mask": mask, "viewer": time.perf_counter() - started}
+
+
+def move_once(browser: Browser, url: str) -> dict[str, float]:
+    """One visit without the 3D view, which takes the processor where there is no graphics card: seconds a key takes."""
+    with visit(browser, url, without="**/niivue.umd.js") as page:
+        page.click("#example")
+        page.wait_for_selector("#panels path.wt", state="attached")
+        return _press_keys(page)
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, url: str, without: str | None = None) -> Iterator[Page]:
+    """Open the page; `without` is what it asks for in vain."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(LONG)
+    if without:
+        page.route(without, lambda route: route.abort())
     page.goto(url)
     page.wait_for_selector("#example")
-    started = time.perf_counter()
-    page.click("#example")
-    page.wait_for_selector("#panels path.wt", state="attached")
-    mask = time.perf_counter() - started
-    page.wait_for_selector("canvas[data-volumes]")
-    viewer = time.perf_counter() - started
+    yield page
+    page.close()
+
+
+def _press_keys(page: Page) -> dict[str, float]:
     slice_seconds = _until_changed(page, "#panels .place b", lambda: page.keyboard.press("ArrowRight"), "#slice")
     threshold_seconds = _until_changed(
         page, "#summary .wt b", lambda: [page.keyboard.press("ArrowRight") for _ in range(5)], "#threshold"
     )
-    page.close()
-    return {"mask": mask, "viewer": viewer, "next_slice": slice_seconds, "new_threshold": threshold_seconds}
+    return {"next_slice": slice_seconds, "new_threshold": threshold_seconds}
 
 
 def _until_changed(page, selector: str, act, slider: str) -> float:
@@ -99,7 +119,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     with running_space() as (url, to_start), sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        runs = [click_once(browser, url) for _ in range(options.runs)]
+        runs = [click_once(browser, url) | move_once(browser, url) for _ in range(options.runs)]
         browser.close()
     result = {
         "runs": options.runs,

@@ -26,7 +26,7 @@ _NOWHERE = gr.Progress()
 def build_page() -> gr.Blocks:
     """Lay out the page and wire it up."""
     gr.set_static_paths([STATIC])
-    with gr.Blocks(title=f"{TITLE} demo", delete_cache=CACHE, analytics_enabled=False) as page:
+    with gr.Blocks(title=f"{TITLE} demo", delete_cache=CACHE, analytics_enabled=False, fill_width=True) as page:
         result = gr.State(None, time_to_live=TIME_TO_LIVE)
         gr.HTML(f"<h1>{TITLE}</h1><p>{INTRODUCTION}</p>", elem_id="introduction")
         gr.HTML(words.NOTICE.format(minutes=TIME_TO_LIVE // 60), elem_id="notice")

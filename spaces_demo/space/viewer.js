@@ -19,7 +19,7 @@
   const open = async () => {
     await fetchLibrary();
     const viewer = new window.niivue.Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: [0.45, 0.75, 1, 0.7], crosshairWidth: 1, dragAndDropEnabled: false,
+      backColor: [0, 0, 0, 1], clipPlaneColor: [0, 0, 0, 0], crosshairColor: [0.45, 0.75, 1, 0.7], crosshairWidth: 1, dragAndDropEnabled: false,
       fontColor: [0.92, 0.94, 0.96, 1], isRadiologicalConvention: true, isResizeCanvas: true, loadingText: "", logLevel: "error",
       multiplanarShowRender: 1, show3Dcrosshair: false, showAllOrientationMarkers: true, tileMargin: 4, scrollRequiresFocus: true,
     });
@@ -47,7 +47,7 @@
     while (state.viewer.volumes.length) state.viewer.removeVolume(state.viewer.volumes[0]);
     state.viewer.addVolume(await image("base", volumes[part("base").value], { colormap: "gray" }));
     if (volumes.residual) {
-      state.viewer.addVolume(await image("residual", volumes.residual, { colormap: "inferno", opacity: Number(part("residual").value), cal_min: 25 }));
+      state.viewer.addVolume(await image("residual", volumes.residual, { colormap: "inferno", opacity: Number(part("residual").value), cal_min: 70 }));
     }
     await addTumour();
     state.viewer.setSliceType(Number(part("view").value));
@@ -57,6 +57,7 @@
     if (!props.value) return;
     const scene = JSON.parse(props.value);
     if (!scene.volumes && !state.scene) return;
+    if (scene.volumes) message.textContent = "Loading the 3D view ...";
     state.viewer ??= await open();
     if (scene.volumes) {
       state.scene = scene;
@@ -97,7 +98,11 @@
     input.value = number;
     input.dispatchEvent(new Event("input", { bubbles: true }));
   };
-  window.recosegToSlice = (number) => { if (number !== state.slice) toSlice(number); };
+  // A slider that moves is followed when it rests: the 3D view takes long to draw without a graphics card.
+  window.recosegToSlice = (number) => {
+    clearTimeout(state.resting);
+    state.resting = setTimeout(() => { if (number !== state.slice) toSlice(number); }, 150);
+  };
 
   const steps = { ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0], PageUp: [0, 0, 1], PageDown: [0, 0, -1] };
   canvas.addEventListener("keydown", (event) => {
