@@ -71,7 +71,7 @@ def click_once(browser: Browser, url: str) -> dict[str, float]:
 
 
 def move_once(browser: Browser, url: str) -> dict[str, float]:
-    """One visit without the 3D view, which takes the processor where there is no graphics card: seconds a key takes."""
+    """One visit without the 3D view, drawn by the processor where there is no graphics card: seconds a key takes."""
     with visit(browser, url, without="**/niivue.umd.js") as page:
         page.click("#example")
         page.wait_for_selector("#panels path.wt", state="attached")
