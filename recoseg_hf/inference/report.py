@@ -20,6 +20,7 @@ import recoseg_hf
 from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.grids import is_regular, ras_grid
+from recoseg_hf.imaging.skull import more_than_a_brain
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.pipeline.conventions import MODALITIES, hides_t1ce, region_masks
 
@@ -163,6 +164,12 @@ def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channel
         found.append(f"The voxels are {shown} mm: resampled to 1 mm for the model and back, with loss of detail.")
     if _degrees_from_axes(case.flair) > _ANGLE_TOLERANCE:
         found.append("The scan lies oblique to the world axes: resampled for the model and back, with loss of detail.")
+    with_skull = [name for name in case.volumes() if name in MODALITIES and more_than_a_brain(getattr(case, name))]
+    if with_skull:
+        shown = " and ".join(with_skull)
+        found.append(
+            f"The skull seems to be in {shown}: the model knows stripped brains alone, and its mask may be wrong."
+        )
     if case.t1ce is None:
         units = ", and the synthetic T1ce is in the units of T1" if settings["scheduler"] else ""
         found.append(f"No T1ce was given: the residual source is {settings['residual_source']!r}{units}.")

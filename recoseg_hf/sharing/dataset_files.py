@@ -9,16 +9,19 @@ import numpy as np
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.skull import more_than_a_brain
 from recoseg_hf.imaging.sources import CaseEntry, CaseSource, Part
 from recoseg_hf.imaging.volume import Volume, write_volume
+from recoseg_hf.pipeline.conventions import MODALITIES
 from recoseg_hf.sharing.dataset_card import SUBJECT_COLUMN
 from recoseg_hf.sharing.measuring import DatasetMeasure, Progress, is_simulated, known_total
 
 TABLE = "metadata.parquet"
 """Not CSV: there a split in which nobody has a segmentation would have a column of numbers."""
 
-_SPLIT_NAMES = ("train", "validation", "test")
-_LEAST_BACKGROUND = 0.2
+SPLIT_NAMES = ("train", "validation", "test")
+"""Of which `datasets` knows a folder by its name."""
+
 _CONSENT = "--i-may-publish-these-scans"
 
 
@@ -47,7 +50,7 @@ def write_dataset_files(
         What the data set's card says, under the original names.
 
     Raises:
-        InputError: a scan may not be published, has no zero background, or cannot be read.
+        InputError: a scan may not be published, shows more than a brain, or cannot be read.
     """
     folder, measure, parts = Path(folder), DatasetMeasure(), source.parts(split)
     total = known_total(part.count for part in parts.values())
@@ -66,14 +69,14 @@ def write_dataset_files(
 
 
 def _cases(split: str, part: Part, may_publish: bool) -> Iterator[Case]:
-    if split not in _SPLIT_NAMES:
-        expected = f"one of {', '.join(_SPLIT_NAMES)}"
+    if split not in SPLIT_NAMES:
+        expected = f"one of {', '.join(SPLIT_NAMES)}"
         raise InputError(f"split {split}", "`datasets` would not find it by its name", expected, "Rename the split.")
     for entry in part.entries:
         if not may_publish and not is_simulated(entry.subject):
             raise _not_allowed(entry)
         case = entry.read()
-        _check_stripped(entry, case.flair)
+        _check_stripped(entry, case)
         yield case
 
 
@@ -86,11 +89,12 @@ def _not_allowed(entry: CaseEntry) -> InputError:
     return InputError(entry.place, found, "scans that may be shared", remedy)
 
 
-def _check_stripped(entry: CaseEntry, flair: Volume) -> None:
-    background = float(np.mean(flair.data == 0))
-    if background < _LEAST_BACKGROUND:
-        found = f"only {background:.0%} of FLAIR is zero, so its skull seems to be there; a face can be recognised"
-        raise InputError(entry.place, found, "skull-stripped scans", "Strip the skulls first.")
+def _check_stripped(entry: CaseEntry, case: Case) -> None:
+    """Refuse a case where any one scan shows more than a brain: a face is most often left in T1."""
+    for name in (name for name in case.volumes() if name in MODALITIES):
+        if why := more_than_a_brain(getattr(case, name)):
+            found = f"the skull seems to be in {name} ({why}); a face can be recognised"
+            raise InputError(entry.place, found, "skull-stripped scans", "Strip the skulls first.")
 
 
 def _write_case(folder: Path, subject: str, case: Case) -> dict[str, str]:

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.sources import CaseSource
 from recoseg_hf.sharing.dataset_card import render_dataset_card, write_dataset_card
-from recoseg_hf.sharing.dataset_files import write_dataset_files
-from recoseg_hf.sharing.measuring import DatasetMeasure, Progress
+from recoseg_hf.sharing.dataset_files import SPLIT_NAMES, write_dataset_files
+from recoseg_hf.sharing.measuring import Progress
 
 _CARD = "README.md"
 
@@ -30,7 +30,7 @@ def push_dataset(
     """Publish cases as a data set with a NIfTI column for each modality, and its card.
 
     They are first written to a temporary folder, which needs as much room as the data set. Of the repository, files of
-    an earlier upload go that this one does not have.
+    an earlier upload go that this one does not have, from all splits; its history keeps them.
 
     Args:
         source: from `open_source`.
@@ -51,10 +51,10 @@ def push_dataset(
         options = {"title": title} if title else {}
         card = render_dataset_card(measure, license_name, brats=brats, rewritten=True, **options)
         write_dataset_card(folder / _CARD, card)
-        return _upload(folder, hub_id, private, measure)
+        return _upload(folder, hub_id, private)
 
 
-def _upload(folder: Path, hub_id: str, private: bool, measure: DatasetMeasure) -> str:
+def _upload(folder: Path, hub_id: str, private: bool) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -66,7 +66,7 @@ def _upload(folder: Path, hub_id: str, private: bool, measure: DatasetMeasure) -
             raise InputError(hub_id, "it is public", "a private repository", remedy)
         commit = api.upload_folder(
             repo_id=hub_id, repo_type="dataset", folder_path=folder, commit_message="Upload a data set of scans",
-            delete_patterns=[f"{name}/*" for name in measure.subjects],
+            delete_patterns=[f"{name}/*" for name in SPLIT_NAMES],
         )  # fmt: skip
         return str(commit.commit_url)
     except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:

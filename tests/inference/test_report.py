@@ -114,6 +114,14 @@ def test_warnings_say_what_a_reader_must_know():
     assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings | {"residual_source": "measured"}, CHANNELS) == []
 
 
+def test_a_head_with_its_skull_is_told():
+    case = make_case((1.0, 1.0, 1.0))
+    head = replace(case, t1=replace(case.t1, data=case.t1.data + 1))
+    mask = replace(case.flair, data=np.ones(case.flair.shape, np.uint8))
+    (warning,) = find_warnings(head, mask, {"residual_source": "measured", "scheduler": "DDIMScheduler"}, CHANNELS)
+    assert warning.startswith("The skull seems to be in t1: ")
+
+
 @pytest.mark.parametrize(
     ("source", "channels", "hidden"),
     [

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from datasets import load_dataset
 
@@ -59,8 +60,28 @@ def test_a_head_with_its_skull_is_refused(cases):
     scan = factories.intensities() + 1
     for name, factor in (("flair", 1), ("t1", 2), ("t2", 3)):
         factories.save(cases / "Brats18_XY_1" / f"Brats18_XY_1_{name}.nii.gz", scan * factor)
-    with pytest.raises(InputError, match=r"Brats18_XY_1: only 0% of FLAIR is zero.*; expected skull-stripped scans"):
+    with pytest.raises(
+        InputError, match=r"XY_1: the skull .* in flair \(only 0% of it is zero\); .*expected skull-st"
+    ):
         write(cases, may_publish=True)
+
+
+def test_a_face_in_t1_alone_is_enough(cases):
+    factories.save(cases / "Brats18_XY_2" / "Brats18_XY_2_t1.nii.gz", factories.intensities(seed=1) + 1)
+    with pytest.raises(InputError, match=r"Brats18_XY_2: the skull seems to be in t1 \(only 0% of it is zero"):
+        write(cases, may_publish=True)
+
+
+def test_a_head_in_black_air_is_refused_by_its_size(cases):
+    voxels = np.count_nonzero(factories.intensities())
+    for millilitres, refused in ((2400, False), (2600, True)):
+        spacing = (millilitres * 1000 / voxels) ** (1 / 3)
+        factories.save_case(cases, "Brats18_XY_1", matrix=factories.affine(spacing=(spacing,) * 3))
+        if not refused:
+            write(cases, may_publish=True)
+            continue
+        with pytest.raises(InputError, match=r"Brats18_XY_1: the skull seems to be in flair \(2,600 mL of it"):
+            write(cases, may_publish=True)
 
 
 def test_a_split_of_another_name_is_refused(cases):

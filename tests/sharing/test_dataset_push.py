@@ -28,8 +28,13 @@ def recoseg(*arguments):
 
 cases, split, model = map(Path, sys.argv[1:])
 push = ["push-dataset", cases, "org/scans", "--license", "cc0-1.0", "--split", split]
-found = {"push": recoseg(*push), "again": recoseg(*push, "--renumber")}
-first = HfApi().list_repo_commits("org/scans", repo_type="dataset")[1].commit_id
+found = {"push": recoseg(*push)}
+HfApi().upload_file(
+    path_or_fileobj=b"of a split that there is no more", path_in_repo="test/simulated-9/simulated-9_t1.nii.gz",
+    repo_id="org/scans", repo_type="dataset",
+)
+found["again"] = recoseg(*push, "--renumber")
+first = HfApi().list_repo_commits("org/scans", repo_type="dataset")[2].commit_id
 HfApi().create_tag("org/scans", tag="v1", revision=first, repo_type="dataset")
 prepare = ["prepare", "org/scans"]
 found["prepare"] = recoseg(*prepare, "slices", "--model", model, "--revision", "v1")
@@ -176,7 +181,7 @@ def test_an_earlier_uploads_subjects_go(pushed, loopback_hub):
     said, _ = pushed
     assert said["again"][0] == 0, said["again"]
     files = loopback_hub.repositories["dataset", "org/scans"].at("main").files
-    assert not any("simulated-" in path for path in files)
+    assert not any("simulated-" in path for path in files)  # nor in a split that there is no more
     assert "train/sub-0002/sub-0002_t2.nii.gz" in files
 
 
