@@ -9,7 +9,7 @@ from recoseg_hf.inference.prediction import Prediction
 from recoseg_hf.pipeline.conventions import INNER_THRESHOLD, region_masks
 
 REGION_THRESHOLD = INNER_THRESHOLD
-"""On the probability of TC and ET, which have no threshold of their own in a model."""
+"""On the probability of TC and ET where no labels are made: of a model with one of them alone, and in a site study."""
 
 
 def region_mask(prediction: Prediction, region: str) -> Volume:

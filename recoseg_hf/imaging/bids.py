@@ -21,6 +21,7 @@ _NAME = re.compile(r"sub-[a-z0-9]+(?:_[a-z]+-[a-z0-9+]+)*_[a-z0-9]+", re.IGNOREC
 _SUBJECT = re.compile(r"sub-[a-z0-9]+", re.IGNORECASE)
 _SESSION = re.compile(r"ses-[a-z0-9]+", re.IGNORECASE)
 _SEGMENTATIONS = ("dseg", "seg", "mask")
+_REPORTS = "*_report.json"
 _TUMOUR = re.compile(r"tumou?r|lesion|glioma|glioblastoma|brats|\bwt\b", re.IGNORECASE)
 # Programs whose segmentations are of tissues or of anatomy: labels 1 to 3 of theirs would pass for a tumour's.
 _ANATOMY = re.compile(
@@ -80,17 +81,22 @@ def derived_segmentations(folder: Path) -> list[Path]:
     `_seg` of neither label nor description, from no pipeline that segments tissue or anatomy.
     """
     place = _place(folder)
-    if place is None or not (place[0] / DERIVATIVES).is_dir():
+    if place is None:
         return []
     root, names = place
-    homes = [root / DERIVATIVES, *sorted(entry for entry in (root / DERIVATIVES).iterdir() if entry.is_dir())]
+    # Co-registered scans are often derivatives themselves, and the segmentation lies in another pipeline's folder.
+    derivatives = root.parent if root.parent.name == DERIVATIVES else root / DERIVATIVES
+    if not derivatives.is_dir():
+        return []
+    homes = [derivatives, *sorted(entry for entry in derivatives.iterdir() if entry.is_dir())]
     found = [(home, file) for home in homes for file in _files_of(home.joinpath(*names), "_".join(names))]
     named = [file for home, file in found if _names_tumour(home, file)]
     return named or [file for home, file in found if _is_plain(home, file)]
 
 
 def _files_of(folder: Path, subject: str) -> list[Path]:
-    folders = [part for part in (folder, folder / "anat") if part.is_dir()]
+    # Results of `recoseg predict` are no reference, whatever the folder they were written to is called.
+    folders = [part for part in (folder, folder / "anat") if part.is_dir() and not any(part.glob(_REPORTS))]
     files = [file for part in folders for file in image_files(part) if _suffix(file) in _SEGMENTATIONS]
     return [file for file in files if (subject_of_stem(image_stem(file)) or "").lower() == subject.lower()]
 

@@ -12,6 +12,8 @@ from recoseg_hf.imaging import bids
 from recoseg_hf.imaging.paths import image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES
 
+_ONE_OF_TWO = "Keep the one you mean in the folder; `recoseg predict` takes files one by one too."
+
 SYNTHETIC_MARK = "_desc-synth_"
 """Marks a synthetic image in its file name, so that it is never taken for a measured one."""
 
@@ -99,7 +101,7 @@ def case_files(folder: Path, segmentation: bool = True) -> dict[str, Path]:
     for modality, files in found.items():
         if len(files) > 1:
             names = " and ".join(_within(file, folder) for file in files)
-            raise InputError(folder, f"{names} are both {modality}", "one file", "Give the files one by one.")
+            raise InputError(folder, f"{names} are both {modality}", "one file", _ONE_OF_TWO)
     missing = [modality for modality in CONDITIONS if modality not in found]
     if missing:
         raise InputError(

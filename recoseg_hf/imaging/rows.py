@@ -28,7 +28,6 @@ SUBJECT_COLUMNS = ("subject_id", "subject", "participant_id", "patient_id", "cas
 _METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _PARQUET_FOLDERS = ("data", "train", "validation", "test")
 _FILE_COLUMN = "_file_name"
-_REMEDY = "Check its name, the network and, for a private one, `hf auth login`."
 
 
 @dataclass(frozen=True)
@@ -143,9 +142,8 @@ class Rows:
             try:
                 values = next(rows, None)
             except Exception as error:  # parquet, csv and network each have errors of their own
-                raise InputError(
-                    f"{self.name}, {split}", f"it cannot be read ({_first_line(error)})", "a whole data set", _REMEDY
-                ) from error
+                place, found = f"{self.name}, {split}", f"it cannot be read ({_first_line(error)})"
+                raise InputError(place, found, "a whole data set", _remedy("://" not in self.home)) from error
             if values is None:
                 return
             yield values
@@ -182,9 +180,9 @@ def _names_files(metadata: Path) -> bool:
             with open(metadata, encoding="utf-8", newline="") as stream:
                 line = stream.readline()
             names = next(csv.reader([line]), []) if metadata.suffix == ".csv" else list(json.loads(line))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError, csv.Error):  # a table of its own, or none
         return False
-    return any(name.endswith(_FILE_COLUMN) for name in names)
+    return any(str(name).endswith(_FILE_COLUMN) for name in names)
 
 
 def open_rows(source: str | Path, revision: str | None = None, streaming: bool = False) -> Rows:
@@ -207,8 +205,10 @@ def open_rows(source: str | Path, revision: str | None = None, streaming: bool =
             tables, home = _load(source, revision), f"hf://datasets/{source}@"
     except Exception as error:  # of a dozen kinds: datasets, huggingface_hub, fsspec, pyarrow, pandas, yaml
         expected = "a data set with columns of NIfTI files"
-        remedy = "Check that `datasets.load_dataset` loads it." if isinstance(source, Path) else _REMEDY
-        raise InputError(name, f"it cannot be loaded ({_first_line(error)})", expected, remedy) from error
+        found = f"it cannot be loaded ({_first_line(error)})"
+        if not isinstance(source, Path):
+            found = f"no folder of that name is here, and from the Hub {found}"
+        raise InputError(name, found, expected, _remedy(isinstance(source, Path))) from error
     features = next(iter(tables.values())).features
     columns = _columns(name, features)
     subject = next((column for wanted in SUBJECT_COLUMNS for column in features if column.lower() == wanted), None)
@@ -252,6 +252,12 @@ def _holds_files(kind: Any) -> bool:
     if isinstance(kind, Nifti) or (isinstance(kind, dict) and kind.keys() == {"bytes", "path"}):
         return True
     return isinstance(kind, Value) and kind.dtype in ("binary", "large_binary")
+
+
+def _remedy(local: bool) -> str:
+    if local:
+        return "Check its files, and that `datasets.load_dataset` loads it."
+    return "Check the path or name, the network and, for a private one, `hf auth login`."
 
 
 def _first_line(error: BaseException) -> str:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 MANIFEST = "recoseg_manifest.json"
 
+_NO_LABELS = (
+    "A segmentation is called _seg or _dseg, its column seg. "
+    "For the synthesizer and the mean teacher, which need no labels, add --allow-unlabelled."
+)
+
 UNLABELLED = "unlabelled"
 """Entry of the manifest: subjects without a segmentation."""
 
@@ -91,11 +96,13 @@ def _check_usable(case: Case, place: str | Path, allow_unlabelled: bool) -> None
     missing = [name for name in needed if getattr(case, name) is None]
     if not missing:
         return
-    remedy = "Training needs both."
+    remedy = "Training needs it: the synthesizer learns to draw T1ce. Add the scan, or leave the subject out."
+    if "seg" in needed:
+        remedy = "Training needs both."
     if missing == ["seg"]:
-        remedy += " For the synthesizer and the mean teacher, which need no labels, add --allow-unlabelled."
+        remedy += f" {_NO_LABELS}"
     expected = "T1ce" if allow_unlabelled else "T1ce and segmentation"
-    raise InputError(place, f"no {' and no '.join(missing)}", expected, remedy if "seg" in needed else "It is drawn.")
+    raise InputError(place, f"no {' and no '.join(missing)}", expected, remedy)
 
 
 def prepare_dataset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from recoseg_hf.evaluation.new_site.fingerprint import describe_case, summarise_descriptions
@@ -70,7 +71,9 @@ class DatasetMeasure:
         return {"splits": splits, "columns": self.columns, **summarise_descriptions(everybody)}
 
 
-def measure_dataset(source: CaseSource, split: str | None = None, progress: Progress | None = None) -> DatasetMeasure:
+def measure_dataset(
+    source: CaseSource, split: str | Path | None = None, progress: Progress | None = None
+) -> DatasetMeasure:
     """Read all cases of a source, one after another, and measure them.
 
     Args:

@@ -132,6 +132,17 @@ class TestSegmentation:
         save_labels(tmp_path / "bids", name, *folders)
         assert Case.from_folder(anat).seg is None
 
+    def test_it_is_found_beside_scans_that_are_derivatives_themselves(self, tmp_path):
+        scans = save_bids(tmp_path / "derivatives" / "registered", "sub-01")
+        file = save_labels(tmp_path, "sub-01_dseg.nii.gz", "tumour", "sub-01", "anat")
+        assert Case.from_folder(scans).sources["seg"] == file
+
+    def test_what_was_predicted_is_no_reference(self, anat, tmp_path):
+        file = save_labels(tmp_path / "bids", "sub-01_mask.nii.gz", "recoseg-tumour", "sub-01")
+        assert bids.derived_segmentations(anat) == [file]
+        file.with_name("sub-01_report.json").touch()
+        assert bids.derived_segmentations(anat) == []
+
     def test_of_a_session(self, tmp_path):
         scans = save_bids(tmp_path, "sub-01", "ses-01")
         file = save_labels(tmp_path, "sub-01_ses-01_dseg.nii.gz", "tumour", "sub-01", "ses-01", "anat")

@@ -168,6 +168,7 @@ class TestFolders:
     def test_of_brats_and_bids(self, tmp_path):
         factories.save_case(tmp_path / "brats", "a1")
         save_bids(tmp_path / "bids", "sub-01", "ses-1")
+        (tmp_path / "brats" / "metadata.jsonl").write_text("[1, 2]")
         (tmp_path / "brats" / "metadata.csv").write_text("subject,age\na1,60\n")  # names no file: a table of its own
         assert names(entries(tmp_path / "brats")) == {"train": ["a1"]}
         assert names(entries(tmp_path / "bids")) == {"train": ["sub-01_ses-1"]}
@@ -196,5 +197,5 @@ class TestFolders:
         (tmp_path / "file").touch()
         with pytest.raises(InputError, match="it is a file; expected a folder of cases"):
             open_source(tmp_path / "file")
-        with pytest.raises(InputError, match=r"org/name: it cannot be loaded \(.*network"):
+        with pytest.raises(InputError, match=r"org/name: no folder of that name .* cannot be loaded \(.*the network"):
             open_source("org/name")

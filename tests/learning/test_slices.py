@@ -184,7 +184,9 @@ class TestUnlabelled:
         root = tmp_path / "cases"
         shutil.copytree(brats_like, root)
         (root / "sub-02" / "sub-02_t1ce.nii.gz").unlink()
-        with pytest.raises(InputError, match=r"sub-02: no t1ce; expected T1ce"):
+        with pytest.raises(
+            InputError, match=r"sub-02: no t1ce; expected T1ce. Training needs it: .* leave the subject out"
+        ):
             prepare_dataset(root, tmp_path / "slices", None, SETTINGS, allow_unlabelled=True)
 
     def test_rows_are_those_of_the_folders(self, brats_like, tmp_path):

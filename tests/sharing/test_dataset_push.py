@@ -194,7 +194,7 @@ def test_a_public_repository_is_not_written_to_by_mistake(pushed):
 def test_a_repository_that_is_not_there_is_an_input_error(pushed):
     code, _, message = pushed[0]["absent"]
     assert code == 3
-    assert "org/none: it cannot be loaded (" in message
+    assert "org/none: no folder of that name is here, and from the Hub it cannot be loaded (" in message
 
 
 def test_the_card_is_valid_and_tells_of_the_data(files):
