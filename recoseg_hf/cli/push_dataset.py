@@ -27,16 +27,20 @@ def push_dataset(
         bool | None, typer.Option("--brats/--no-brats", help="The scans are of BraTS; by default told by their names.")
     ] = None,
     renumber: Annotated[
-        bool, typer.Option("--renumber", help="Call the subjects sub-0001, sub-0002, ... instead of by their names.")
+        bool,
+        typer.Option(
+            "--renumber",
+            help="Call the subjects sub-0001, ...; the history keeps the names of an earlier push.",
+        ),
     ] = False,
     may_publish: Annotated[
-        bool, typer.Option("--i-may-publish-these-scans", help="Needed for every scan that is not simulated.")
+        bool, typer.Option("--i-may-publish-these-scans", help="Needed for every data set, simulated ones too.")
     ] = False,
     public: Annotated[bool, typer.Option("--public", help="Make the repository public; by default private.")] = False,
 ) -> None:
     """Publish scans as a data set with a NIfTI column for each of flair, t1, t2, t1ce and seg, and its card.
 
-    Files are written anew: of a header nothing but the grid is kept. Only simulated cases go without
+    Files are written anew: of a header nothing but the grid is kept. Nothing goes without
     --i-may-publish-these-scans: BraTS does not allow redistribution, and patients were promised something.
     """
     silence_libraries()

@@ -14,7 +14,7 @@ from recoseg_hf.imaging.sources import CaseEntry, CaseSource, Part
 from recoseg_hf.imaging.volume import Volume, write_volume
 from recoseg_hf.pipeline.conventions import MODALITIES
 from recoseg_hf.sharing.dataset_card import SUBJECT_COLUMN
-from recoseg_hf.sharing.measuring import DatasetMeasure, Progress, is_simulated, known_total
+from recoseg_hf.sharing.measuring import DatasetMeasure, Progress, known_total
 
 TABLE = "metadata.parquet"
 """Not CSV: there a split in which nobody has a segmentation would have a column of numbers."""
@@ -42,7 +42,7 @@ def write_dataset_files(
         source: from `open_source`.
         folder: new or empty.
         split: JSON with subjects by split; None as for `CaseSource.parts`.
-        may_publish: the user's word that these scans may be shared; simulated cases go without.
+        may_publish: the user's word that these scans may be shared.
         renumber: call the subjects `sub-0001` and so on, in the order of the splits.
         progress: told how far it is.
 
@@ -73,7 +73,7 @@ def _cases(split: str, part: Part, may_publish: bool) -> Iterator[Case]:
         expected = f"one of {', '.join(SPLIT_NAMES)}"
         raise InputError(f"split {split}", "`datasets` would not find it by its name", expected, "Rename the split.")
     for entry in part.entries:
-        if not may_publish and not is_simulated(entry.subject):
+        if not may_publish:  # a name is no proof that nobody is behind a scan
             raise _not_allowed(entry)
         case = entry.read()
         _check_stripped(entry, case)
@@ -81,10 +81,11 @@ def _cases(split: str, part: Part, may_publish: bool) -> Iterator[Case]:
 
 
 def _not_allowed(entry: CaseEntry) -> InputError:
-    found = "it is not a simulated case, and nobody has said that it may be published"
+    found = "nobody has said that its scans may be published"
     remedy = (
         "BraTS scans are given to those who registered, and may not be redistributed; a hospital's need the consent "
-        f"of the patients or of a board. If these may be shared, add {_CONSENT} (and --renumber to hide the names)."
+        f"of the patients or of a board. If these may be shared, as simulated "
+        f"ones may, add {_CONSENT} (and --renumber to hide the names)."
     )
     return InputError(entry.place, found, "scans that may be shared", remedy)
 

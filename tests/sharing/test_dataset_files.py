@@ -28,7 +28,7 @@ def test_scans_of_patients_need_a_word_that_names_the_terms(cases):
     with pytest.raises(InputError) as caught:
         write(cases)
     message = str(caught.value)
-    assert "Brats18_XY_1: it is not a simulated case" in message
+    assert "Brats18_XY_1: nobody has said that its scans may be published" in message
     assert "BraTS scans are given to those who registered, and may not be redistributed" in message
     assert "add --i-may-publish-these-scans" in message
     assert not (cases.parent / "files").exists()

@@ -27,7 +27,8 @@ def recoseg(*arguments):
     return [result.exit_code, result.stdout, result.stderr]
 
 cases, split, model = map(Path, sys.argv[1:])
-push = ["push-dataset", cases, "org/scans", "--license", "cc0-1.0", "--split", split]
+allowed = ["--license", "cc0-1.0", "--i-may-publish-these-scans"]
+push = ["push-dataset", cases, "org/scans", *allowed, "--split", split]
 found = {"push": recoseg(*push)}
 HfApi().upload_file(
     path_or_fileobj=b"of a split that there is no more", path_in_repo="test/simulated-9/simulated-9_t1.nii.gz",
@@ -41,7 +42,7 @@ found["prepare"] = recoseg(*prepare, "slices", "--model", model, "--revision", "
 found["stream"] = recoseg(*prepare, "streamed", "--model", model, "--revision", "v1", "--streaming")
 found["renumbered"] = recoseg(*prepare, "renumbered", "--model", model)
 HfApi().create_repo("org/open", repo_type="dataset", private=False)
-found["public"] = recoseg("push-dataset", cases, "org/open", "--license", "cc0-1.0")
+found["public"] = recoseg("push-dataset", cases, "org/open", *allowed)
 found["absent"] = recoseg(*prepare[:1], "org/none", "none")
 print(json.dumps(found))
 """

@@ -52,6 +52,10 @@ def test_every_row_is_trained_and_judged_under_both_protocols(table):
     assert differences["ddmm_synth"]["volume"]["volume"]["dice"]["value"] == pytest.approx(expected)
 
 
+def rows_of(file):
+    return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+
+
 def test_the_table_says_what_was_run_and_names_nobody(table):
     text = (table / "table.md").read_text()
     assert "Every net: 2 optimiser steps of 2 slices (3D nets: of 1 patches), seed 0, precision no." in text
@@ -60,10 +64,10 @@ def test_the_table_says_what_was_run_and_names_nobody(table):
     assert "## Simulated, n = 1 validation subjects" in text
     assert "| DDMM-Synth (as used by ReCoSeg++) |" in text
     assert "| all rows at the same threshold | Dice at 0.15 | minus UNet2D + T1ce |" in text
-    lines = list(csv.DictReader((table / "table.csv").open()))
+    lines = rows_of(table / "table.csv")
     assert [line["row"] for line in lines] == ["unet2d_t1ce", "unet3d", "ddmm_synth"]  # as the table has them
     assert all(0 <= float(line["volume_dice"]) <= 1 for line in lines)
-    shaped = {line["row"]: line for line in csv.DictReader((table / "table_as_paper.csv").open())}
+    shaped = {line["row"]: line for line in rows_of(table / "table_as_paper.csv")}
     assert float(shaped["unet2d_t1ce"]["Simulated_dice_percent"]) >= 0
     assert float(shaped["ddmm_synth"]["BraTS2021_published_dice_percent"]) == 90.9
     whole = json.loads((table / "results.json").read_text())
