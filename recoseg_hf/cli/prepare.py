@@ -56,20 +56,30 @@ def prepare(
     silence_libraries()
     with stages() as bar:
         bar.enter("Preparing slices")
-        from recoseg_hf.imaging.sources import open_source
+        from recoseg_hf.imaging.sources import FolderCases, open_source
         from recoseg_hf.inference.loading import find_model, load_settings
         from recoseg_hf.learning.slices import SliceSettings, prepare_dataset, read_manifest
 
         folder = find_model(model) if model else _system_folder(system or _DEFAULT_SYSTEM)
         settings = SliceSettings.of_pipeline(load_settings(folder))
+        cases = open_source(source, revision, streaming)
         splits = prepare_dataset(
-            open_source(source, revision, streaming), out, split, settings,
+            cases, out, split, settings,
             progress=lambda subject, done, total: bar.advance(done, total), allow_unlabelled=allow_unlabelled,
         )  # fmt: skip
+    if isinstance(cases, FolderCases) and split is None:
+        _warn_of_incomplete(cases.root)
     _warn_of_labels(read_manifest(out))
     for name, rows in splits.items():
         typer.echo(f"{name}: {len(rows)} slices of {len(set(rows['subject']))} subjects")
     typer.echo(f"Data set: {out}")
+
+
+def _warn_of_incomplete(root: Path) -> None:
+    from recoseg_hf.imaging.layout import incomplete_cases, subject_of_folder
+
+    if subjects := [subject_of_folder(folder) for folder in incomplete_cases(root)]:
+        typer.echo(f"Warning: left out for want of FLAIR, T1 or T2: {', '.join(subjects)}.", err=True)
 
 
 def _warn_of_labels(manifest: dict[str, Any]) -> None:

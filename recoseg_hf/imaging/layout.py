@@ -10,7 +10,7 @@ from pathlib import Path
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging import bids
 from recoseg_hf.imaging.paths import image_files, image_stem, listing
-from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES
+from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES, MODALITIES
 
 _ONE_OF_TWO = "Keep the one you mean in the folder; `recoseg predict` takes files one by one too."
 
@@ -43,6 +43,12 @@ def find_cases(root: str | Path) -> list[Path]:
             f"Give the folder in {bids.DERIVATIVES} that has the co-registered scans." if derived else named,
         )
     return cases
+
+
+def incomplete_cases(root: Path) -> list[Path]:
+    """Find the folders with two scans of a case or more, but not the three that `find_cases` wants, sorted by path."""
+    found = {folder: modalities_in(folder).keys() & {*MODALITIES} for folder in folders_under(root)}
+    return sorted(folder for folder, scans in found.items() if len(scans) > 1 and not scans >= {*CONDITIONS})
 
 
 def folders_under(root: Path) -> Iterator[Path]:

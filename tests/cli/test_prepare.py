@@ -37,6 +37,14 @@ def test_makes_slices_for_a_models_grid(cases, tiny_model):
     assert f"train: {len(splits['train'])} slices of 1 subjects" in result.stdout
 
 
+def test_names_the_cases_that_lack_a_scan(cases, tiny_model):
+    (cases / "cases" / "sub-02" / "sub-02_t2.nii.gz").unlink()
+    command = ["prepare", cases / "cases", cases / "slices", "--model", tiny_model]
+    result = CliRunner().invoke(app, list(map(str, command)))
+    assert (result.exit_code, result.stderr) == (0, "Warning: left out for want of FLAIR, T1 or T2: sub-02.\n")
+    assert "slices of 1 subjects" in result.stdout
+
+
 def test_takes_a_system_by_name(cases):
     result = prepare(cases, "--system", "no_such_system")
     assert result.exit_code == 3
