@@ -34,6 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
         "simulated": simulated_rows,
         "command": command_rows,
         "dtypes": dtype_rows,
+        "space": space_rows,
     }
     measured = {name: read(name) for name in parts}
     return [row for name, result in measured.items() if result for row in parts[name](result)]
@@ -80,6 +81,17 @@ def command_rows(result: dict) -> list[tuple[str, str, str]]:
     nets = stages["synthesize"] + stages["segment"]
     cost = f"{result['wall_seconds_median']:.0f} s ({nets:.0f} s in the nets), {result['peak_memory_gib']:.1f} GiB"
     return [(f"One simulated subject, files to files, {result['cores']} cores", cost, "`measure_command.py`")]
+
+
+def space_rows(result: dict) -> list[tuple[str, str, str]]:
+    """What a visitor waits for, in a browser on the same cores."""
+    seconds = result["seconds_median"]
+    measured = (
+        f"{seconds['mask']:.0f} s, then {seconds['next_slice']:.1f} s for another slice and "
+        f"{seconds['new_threshold']:.1f} s for another threshold"
+    )
+    name = f"The Space, from click to mask of its simulated example, {result['cores']} cores"
+    return [(name, f"{measured}, median of {len(result['seconds'])}", "`measure_space.py`")]
 
 
 def dtype_rows(result: dict) -> list[tuple[str, str, str]]:
