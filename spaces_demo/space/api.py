@@ -8,6 +8,7 @@ import gradio as gr
 
 from space import words
 from space.device import usual_and_most_steps
+from space.fields import scan_field
 from space.session import Result, run
 from space.settings import MAX_SEED
 from space.uploads import example_case, uploaded_case
@@ -25,7 +26,7 @@ def add_api(result: gr.State, concurrency_id: str) -> None:
         concurrency_id: under which no two predictions run at once.
     """
     with gr.Column(visible=False):
-        files = [gr.File(label=label) for label in words.FIELDS.values()]
+        files = [scan_field(label) for label in words.FIELDS.values()]
         usual_steps, most_steps = usual_and_most_steps()
         steps = gr.Slider(1, most_steps, usual_steps, step=1, label="Denoising steps")
         seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, label="Seed")

@@ -24,8 +24,8 @@ _VOLUMES = {
 _OUTLINES = {"wt": "whole tumour", "tc": "core", "et": "enhancing", "reference": "simulated truth"}
 _SOURCES = {
     "measured": "The residual is the difference between the synthetic and the given T1ce.",
-    "ensemble": "No T1ce was given. The residual is the spread over {samples} synthetic T1ce.",
-    "none": "No T1ce was given. The segmentation did without a residual (source: none).",
+    "ensemble": "The residual is the spread over {samples} synthetic T1ce.",
+    "none": "The segmentation did without a residual (source: none).",
 }
 
 
@@ -42,14 +42,16 @@ def summary(result: Result) -> str:
         truth = volume_ml(result.case.seg.data != 0, result.case.seg)
         cards.append(_card("reference", "Simulated truth", truth, "whole tumour, as simulated"))
     source = _SOURCES[settings["residual_source"]].format(samples=settings["num_samples"])
-    made = [f"model {report['model']['name']}", f"threshold {settings['mask_threshold']:g}"]
+    if result.case.t1ce is None:
+        source = f"No T1ce was given. {source}"
+    made = [f"Model {report['model']['name']}", f"threshold {settings['mask_threshold']:g}"]
     if settings["num_inference_steps"]:
         made.append(f"{settings['num_inference_steps']} steps")
     made.append(f"seed {settings['seed']}")
     warnings = "".join(f"<li>{escape(text)}</li>" for text in report["warnings"])
     return (
         f'<section class="summary" aria-label="Result" aria-live="polite"><ul class="volumes">{"".join(cards)}</ul>'
-        f'<p class="made">{escape(source)} {escape(" · ".join(made).capitalize())}.</p>'
+        f'<p class="made">{escape(source)} {escape(" · ".join(made))}.</p>'
         + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
         + "</section>"
     )

@@ -6,9 +6,11 @@ from typing import Any
 
 import gradio as gr
 
+from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
 from space import html, words
 from space.api import add_api
 from space.device import load_model, usual_and_most_steps
+from space.fields import scan_field
 from space.session import Result, run
 from space.settings import CACHE, MAX_SEED, STATIC, TIME_TO_LIVE
 from space.uploads import example_case, uploaded_case
@@ -63,7 +65,7 @@ def _file_fields() -> list[gr.File]:
     )
     with gr.Row(elem_id="files"):
         return [
-            gr.File(label=label, file_count="single", height=140, elem_id=f"file_{name}", min_width=150)
+            scan_field(label, height=140, elem_id=f"file_{name}", min_width=150)
             for name, label in (
                 ("flair", "FLAIR file"),
                 ("t1", "T1 file"),
@@ -83,7 +85,10 @@ def _settings() -> tuple[gr.Component, ...]:
             0, label="Seed", info="The same seed gives the same result.", precision=0, minimum=0, maximum=MAX_SEED
         )
         without_t1ce = gr.Radio(
-            [("None: leave it out", "none"), ("Ensemble: spread over samples, slower", "ensemble")],
+            [
+                ("None: leave it out", "none"),
+                (f"Ensemble: spread over samples, slower, from {ENSEMBLE_MIN_STEPS} steps", "ensemble"),
+            ],
             value="none",
             label="Residual where no T1ce is given",
         )

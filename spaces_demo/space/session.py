@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from recoseg_hf import Case, write_prediction
+from recoseg_hf import Case, InputError, write_prediction
 from recoseg_hf.inference import Prediction, with_threshold
 from recoseg_hf.inference.browsing import SliceBrowser
 from space.device import load_model, predict
@@ -25,7 +26,7 @@ class Result:
         case: as it was read.
         prediction: at the threshold last asked for.
         browser: its slices.
-        folder: of the files written so far; it goes when the result does.
+        folder: of the files last written; it goes when the result does.
     """
 
     case: Case
@@ -47,6 +48,8 @@ class Result:
 
     def write(self) -> list[Path]:
         """Write all that `recoseg predict` writes: the volumes, the picture, the report and its page."""
+        for earlier in Path(self.folder.name).iterdir():  # Gradio has copied them, and deletes those in time
+            shutil.rmtree(earlier, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(dir=self.folder.name))
         files = write_prediction(self.prediction, self.case, folder)
         return sorted(files.values(), key=lambda file: _ORDER.index(file.suffix))
@@ -67,14 +70,33 @@ def run(
         seed: of all noise.
         without_t1ce: residual source where the case has no T1ce, `none` or `ensemble`.
         progress: told what is being done, and how much of it is.
+
+    Raises:
+        InputError: the case cannot be read or predicted, or a setting does not do; names the field.
     """
     progress(0, desc="Reading the scans")
     with opened as case:
         source = without_t1ce if case.t1ce is None else None
+        check_settings(steps, seed, source)
         progress(0.05, desc="Preparing the slices")
         prediction = predict(case, int(steps), int(seed), source, Denoising(progress))
     progress(0.95, desc="Drawing the slices")
     return Result(case, prediction, SliceBrowser.of(prediction, case))
+
+
+def check_settings(steps: int, seed: int | None, source: str | None) -> None:
+    """Check what the fields' own limits let through.
+
+    Raises:
+        InputError: names the field.
+    """
+    from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
+
+    if seed is None:
+        raise InputError("Seed", "nothing was given", "a whole number", "Fill it in, for example with 0.")
+    if source == "ensemble" and steps < ENSEMBLE_MIN_STEPS:
+        expected = f"{ENSEMBLE_MIN_STEPS} or more for an ensemble"
+        raise InputError("Denoising steps", f"it is {steps:g}", expected, "Raise it, or leave the residual out.")
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,12 @@ def _check_complete(uploads: Mapping[str, str | None]) -> None:
 
 
 def _check_size(case: Case) -> None:
-    if case.flair.data.size > MAX_VOXELS:
+    flair = case.flair
+    voxels = max(flair.data.size, round(flair.data.size * 1000 * flair.voxel_volume_ml))  # its own, or of 1 mm
+    if voxels > MAX_VOXELS:
         raise InputError(
             FIELDS["flair"],
-            f"it has {case.flair.data.size:,} voxels",
+            f"it has {voxels:,} voxels{' at 1 mm' if voxels > flair.data.size else ''}",
             f"at most {MAX_VOXELS:,} on this shared machine",
-            "Resample the scans to 1 mm, or run `recoseg predict` on a machine of your own.",
+            "Crop the scans to the head at 1 mm, or run `recoseg predict` on a machine of your own.",
         )

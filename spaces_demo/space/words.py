@@ -18,7 +18,8 @@ SUBJECT = "case"
 
 NOTICE = (
     "<strong>Research use only. Not a medical device.</strong> Do not upload patient data: only scans that are "
-    "public, or that you may share. Files and results are deleted after {minutes} minutes."
+    "public, or that you may share. Uploads are deleted after {minutes} minutes, results within an hour of their last "
+    "change."
 )
 GONE = "There is no result to work on: it was deleted, or nothing has been segmented yet. Run the segmentation again."
 _UNEXPECTED = "Something went wrong on our side, not with your files. Try again, or try the simulated example."

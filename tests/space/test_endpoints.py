@@ -139,6 +139,16 @@ def test_the_same_file_twice_is_noticed(space, client):
         segment(client, space.case, t2=space.case["t1"])
 
 
+def test_an_address_in_place_of_a_file_is_refused(space, client):
+    with pytest.raises(Exception, match=r"^T1 file: an address was given; expected an uploaded file"):
+        segment(client, space.case, t1="https://example.org/scan.nii.gz")
+
+
+def test_an_ensemble_of_too_few_steps_is_told_in_words(space, client):
+    with pytest.raises(Exception, match=r"^Denoising steps: it is 2; expected 4 or more for an ensemble"):
+        segment(client, space.case, t1ce=None, without_t1ce="ensemble")
+
+
 @pytest.mark.parametrize(("setting", "value"), [("steps", 0), ("steps", 10_000), ("seed", -1)])
 def test_settings_out_of_range_are_refused(space, client, setting, value):
     with pytest.raises(Exception, match=str(value)):

@@ -73,5 +73,12 @@ def test_nothing_is_fetched_from_elsewhere():
 def test_the_folder_holds_the_library(space):
     assert (space.folder / "recoseg_hf" / "pretrained" / "recoseg-small" / "model_index.json").is_file()
     assert (space.folder / "requirements.txt").is_file()
-    assert not list(space.folder.rglob("__pycache__.*"))
     assert not (space.folder / "make_example.py").exists()
+
+
+def test_the_folder_holds_nothing_compiled(parts, tmp_path):
+    from assemble import LIBRARY, assemble
+
+    assert list(LIBRARY.rglob("__pycache__"))
+    assemble(tmp_path / "space")
+    assert not list((tmp_path / "space").rglob("__pycache__"))
