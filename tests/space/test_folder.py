@@ -76,9 +76,15 @@ def test_the_folder_holds_the_library(space):
     assert not (space.folder / "make_example.py").exists()
 
 
-def test_the_folder_holds_nothing_compiled(parts, tmp_path):
-    from assemble import LIBRARY, assemble
+def test_the_folder_holds_nothing_compiled(parts, tmp_path, monkeypatch):
+    import assemble
 
-    assert list(LIBRARY.rglob("__pycache__"))
-    assemble(tmp_path / "space")
+    library = tmp_path / "recoseg_hf"
+    (library / "__pycache__").mkdir(parents=True)
+    for name in ("errors.py", "stray.pyc", "__pycache__/errors.cpython-311.pyc"):
+        (library / name).touch()
+    monkeypatch.setattr(assemble, "LIBRARY", library)
+    assemble.assemble(tmp_path / "space")
+    found = {file.name for file in (tmp_path / "space" / "recoseg_hf").rglob("*")}
+    assert found == {"errors.py"}
     assert not list((tmp_path / "space").rglob("__pycache__"))

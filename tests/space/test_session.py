@@ -27,7 +27,9 @@ def result(parts, tiny_pipeline):
         name = prediction.report["model"] | {"name": "organisation/ReCoSeg-T1ce"}
         prediction = replace(prediction, report=prediction.report | {"model": name})
         browser = SliceBrowser.of(prediction, case)
-        yield Result(case, prediction, browser, tempfile.TemporaryDirectory(dir=folder))
+        made = Result(case, prediction, browser, tempfile.TemporaryDirectory(dir=folder))
+        yield made
+        made.folder.cleanup()
 
 
 def test_only_the_files_last_written_are_kept(result):
