@@ -70,7 +70,10 @@ def card_source(folder: Path, name: str, evaluation: Path | None = None, dataset
         "training": anonymous_record(folder) if (folder / RECORD).is_file() else None,
         "subjects_trained_on": len(seen) if seen else None,
         "evaluation": None if evaluation is None else _evaluation(evaluation, set(seen)),
-        "evaluated_unseen": bool(seen) and _knows_everyone(folder),
+        "evaluated_unseen": evaluation is not None
+        and _names_all(evaluation)
+        and bool(seen)
+        and _knows_everyone(folder),
         "dataset": dataset or "data that the publisher did not name",
         "site": read_values(folder / SITE_VALUES) if (folder / SITE_VALUES).is_file() else None,
         "own_license": (folder / LICENSE).is_file(),
@@ -169,6 +172,13 @@ def _evaluation(file: Path, seen: set[str]) -> dict[str, Any]:
         who = f"{leaked} of its {len(names)} subjects were trained on"
         raise InputError(file, who, "subjects that the model never saw", "Evaluate it on others.")
     return _without_subjects(found)
+
+
+def _names_all(file: Path) -> bool:
+    """Whether an evaluation names every subject that it counts: of the others nobody knows who they are."""
+    found = read_values(file)
+    named = [record for record in found.get("subjects", ()) if record.get("subject")]
+    return len(named) >= found["n"]
 
 
 def _without_subjects(values: Any) -> Any:

@@ -14,6 +14,7 @@ import binascii
 import json
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ SETTINGS = {
     "num_samples": int,
     "residual_source": str,
 }
-LARGEST_STEPS, LARGEST_SAMPLES = 1000, 16
+RANGES = {"num_inference_steps": (1, 1000), "num_samples": (1, 16), "seed": (0, 2**63 - 1), "mask_threshold": (0, 1)}
 NOTICE = "Research use only. Not a medical device: no result may guide a diagnosis or a treatment."
 
 
@@ -49,6 +50,7 @@ class EndpointHandler:
 
         self.pipeline = load_pipeline(folder)
         self.pipeline.set_progress_bar_config(disable=True)
+        self.alone = threading.Lock()  # a scheduler counts its steps: two requests at once would count together
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Segment one case.
@@ -79,7 +81,8 @@ class EndpointHandler:
         with tempfile.TemporaryDirectory(prefix="recoseg-endpoint-") as scratch:
             try:
                 case = read_case(inputs, Path(scratch))
-                prediction = predict_case(self.pipeline, case, **settings)
+                with self.alone:
+                    prediction = predict_case(self.pipeline, case, **settings)
                 return as_answer(prediction, wanted, Path(scratch))
             except RecosegError as error:
                 raise ValueError(plain_message(error, Path(scratch))) from None
@@ -115,9 +118,9 @@ def _setting(name: str, value: Any) -> Any:
     fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
     if not fits:
         raise ValueError(f"parameters.{name}: {json.dumps(value)}; expected {kind.__name__}.")
-    limit = {"num_inference_steps": LARGEST_STEPS, "num_samples": LARGEST_SAMPLES}.get(name)
-    if limit and not 1 <= value <= limit:
-        raise ValueError(f"parameters.{name}: {value}; expected 1 to {limit}.")
+    low, high = RANGES.get(name, (value, value))
+    if not low <= value <= high:
+        raise ValueError(f"parameters.{name}: {value}; expected {low} to {high}.")
     return kind(value)
 
 
@@ -165,11 +168,13 @@ def _case_of_arrays(given: Mapping[str, Any], affine: Any) -> Any:
 def _array(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     try:
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"inputs.{name}: expected nested lists of numbers, all rows of one length.") from None
     wanted = " x ".join(str(size or "any") for size in shape)
     if array.ndim != len(shape) or any(size not in (None, found) for size, found in zip(shape, array.shape)):  # noqa: B905
         raise ValueError(f"inputs.{name}: its shape is {array.shape}; expected {wanted}.")
+    if not array.size:
+        raise ValueError(f"inputs.{name}: its shape is {array.shape}; expected at least one voxel.")
     return array
 
 
@@ -178,7 +183,7 @@ def as_answer(prediction: Any, wanted: list[str], scratch: Path) -> dict[str, An
     from recoseg_hf.imaging.volume import write_volume
 
     volumes = {}
-    for name in wanted:
+    for name in dict.fromkeys(wanted):
         volume = getattr(prediction, name)
         if volume is not None:
             write_volume(scratch / "result.nii.gz", volume)

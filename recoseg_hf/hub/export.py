@@ -77,6 +77,7 @@ def export_model(
     check_measured(folder, source)
     tell("Loading the model")
     pipeline = _load(folder)
+    source = source | {"model": _same_model(folder, source, pipeline)}
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as scratch:
         made = Path(scratch) / output.name
@@ -115,10 +116,23 @@ def check_measured(folder: Path, source: dict[str, Any]) -> None:
     now = configuration_values(folder)
     same = weights_sha256(pipeline) == measurement["model"]["weights_sha256"]
     if not same or any(source["values"][name] != value for name, value in now.items()):
-        remedy = f"Measure it again, or remove {CARD_VALUES}: the card then says that nothing was measured."
-        raise InputError(
-            folder / CARD_VALUES, "its numbers are of other weights or settings", "those of this model", remedy
-        )
+        raise _other_model(folder)
+
+
+def _same_model(folder: Path, source: dict[str, Any], pipeline: ReCoSegPipeline) -> dict[str, str]:
+    """Return the model's hashes; refuse values of an earlier export if they are of another model."""
+    from recoseg_hf.inference.report import configuration_sha256, weights_sha256
+
+    now = {"weights_sha256": weights_sha256(pipeline), "configuration_sha256": configuration_sha256(pipeline)}
+    if source.get("model", now) != now:
+        raise _other_model(folder)
+    return now
+
+
+def _other_model(folder: Path) -> InputError:
+    remedy = f"Measure it again, or remove {CARD_VALUES}: the card then says that nothing was measured."
+    found = "its numbers are of other weights or settings"
+    return InputError(folder / CARD_VALUES, found, "those of this model", remedy)
 
 
 def preprocessing_settings(pipeline: ReCoSegPipeline) -> dict[str, Any]:
@@ -148,6 +162,8 @@ def preprocessing_settings(pipeline: ReCoSegPipeline) -> dict[str, Any]:
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
+    if Path.cwd().is_relative_to(output.resolve()):  # it is replaced as a whole, and the export is made beside it
+        raise InputError(output, "the working folder is in it", "a folder to make", "Name one, such as my-model.")
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return
     if not all((output / name).is_file() for name in (MANIFEST, INDEX, CARD_VALUES)):

@@ -21,6 +21,8 @@ _SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+# Subjects may be called 1, 2, 3: such a word names nobody, and settings are full of them.
+_COUNT = re.compile(r"\d{1,4}")
 _TEXTS = (".json", ".md", ".txt", ".yaml", ".yml", ".jsonl", ".csv")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".h5")
 _DATA = (".nii", ".gz", ".arrow", ".parquet", ".dcm")
@@ -124,7 +126,8 @@ def _check_seen(name: Path, content: str, subjects_seen: set[str]) -> None:
     if not subjects_seen:
         return
     for found in _WORD.finditer(content):
-        if subject_hash(found[0].rstrip(".")) in subjects_seen:
+        word = found[0].rstrip(".")
+        if not _COUNT.fullmatch(word) and subject_hash(word) in subjects_seen:
             found_here = "the id of a subject that the model was trained on"
             raise _at(name, content, found, found_here, "no subject's id", "Take it out.")
 

@@ -16,7 +16,7 @@ _NO_MEASUREMENT = re.compile(
     re.DOTALL | re.VERBOSE | re.IGNORECASE,
 )
 # Not the 1 of T1, the 2 of UNet2DModel, the parts of a version.
-_NUMBER = re.compile(r"(?<![\w.,/-])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w/]|\.\d|,\d)(\s?%)?")
+_NUMBER = re.compile(r"(?<![\w.,/-])[-+]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w/]|\.\d|,\d)(\s?%)?")
 _DECLARED = re.compile(r"\{#-?\s*numbers that measure nothing:([\d\s,]*)")
 
 

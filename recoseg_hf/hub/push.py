@@ -112,8 +112,9 @@ def _explained(hub_id: str, folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    # The bases are the HTTP client's own: what it raises without an answer (no route, no name) is no HfHubHTTPError.
+    except (*HfHubHTTPError.__bases__, OfflineModeIsEnabled, OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         remedy = f"The model stays in {folder}: check name, network and `hf auth login`, and push it again."
         raise InputError(
             hub_id, f"the upload failed ({reason})", "a repository of yours on the Hub", remedy
@@ -135,13 +136,10 @@ def _check_tag(api: HfApi, hub_id: str, tag: str | None) -> None:
 
 def _superseded(api: HfApi, hub_id: str, branch: str, names: set[str]) -> list[str]:
     """Files of the export before this one, that this one does not have: other nets' weights would be loaded along."""
-    from huggingface_hub.errors import EntryNotFoundError
-
-    try:
-        manifest = api.hf_hub_download(hub_id, MANIFEST, revision=branch)
-    except EntryNotFoundError:
+    present = set(api.list_repo_files(hub_id, revision=branch))
+    if MANIFEST not in present:
         return []
+    manifest = api.hf_hub_download(hub_id, MANIFEST, revision=branch)
     listed = json.loads(Path(manifest).read_text(encoding="utf-8"))
     earlier = listed.get("files") if isinstance(listed, dict) else None
-    present = set(api.list_repo_files(hub_id, revision=branch))
     return sorted((set(earlier or ()) - names) & present)

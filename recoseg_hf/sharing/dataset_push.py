@@ -69,7 +69,8 @@ def _upload(folder: Path, hub_id: str, private: bool) -> str:
             delete_patterns=[f"{name}/*" for name in SPLIT_NAMES],
         )  # fmt: skip
         return str(commit.commit_url)
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError) as error:
+    # The bases are the HTTP client's own: what it raises without an answer (no route, no name) is no HfHubHTTPError.
+    except (*HfHubHTTPError.__bases__, OfflineModeIsEnabled, OSError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         remedy = "Check name, network and `hf auth login`, and push again."
         raise InputError(hub_id, f"the upload failed ({reason})", "a repository of yours", remedy) from error

@@ -93,9 +93,12 @@ def test_no_path_is_published(tiny_pipeline, tmp_path):
         assert str(tmp_path).encode() not in file.read_bytes(), file.name
 
 
-def test_an_upload_that_fails_leaves_the_model_and_says_what_to_do(tiny_pipeline, tmp_path, monkeypatch):
+@pytest.mark.parametrize("offline", [True, False])
+def test_an_upload_that_fails_leaves_the_model_and_says_what_to_do(tiny_pipeline, tmp_path, monkeypatch, offline):
     tiny_pipeline.save_pretrained(tmp_path)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens
+    monkeypatch.setenv("HF_TOKEN", "hf_nobody")
     with pytest.raises(
         InputError, match=r"^site/model: the upload failed \(.*The model stays in .* and push it again"
     ):

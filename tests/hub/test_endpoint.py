@@ -31,6 +31,12 @@ for name, request in json.loads(Path("requests.json").read_text()).items():
         answers[name] = handler(request)
     except Exception as error:
         answers[name] = {"error": str(error), "kind": type(error).__name__}
+from concurrent.futures import ThreadPoolExecutor
+whole = json.loads(Path("requests.json").read_text())["files"]
+several = [whole | {"parameters": {"num_inference_steps": steps}} for steps in (2, 9)] * 2
+one_by_one = [handler(request)["volumes"] for request in several[:2]] * 2
+with ThreadPoolExecutor(4) as pool:
+    answers["at once"] = [answer["volumes"] for answer in pool.map(handler, several)] == one_by_one
 answers["foreign"] = [
     name for name, module in sys.modules.items()
     if name.startswith("recoseg_hf") and not module.__file__.startswith(repository)
@@ -79,6 +85,9 @@ def answers(loopback_hub, exported, case, tmp_path_factory):
         "other setting": {"inputs": files, "parameters": {"steps": 3}},
         "text for number": {"inputs": files, "parameters": {"seed": "3"}},
         "too many steps": {"inputs": files, "parameters": {"num_inference_steps": 10**9}},
+        "seed": {"inputs": files, "parameters": {"seed": 2**64}},
+        "huge number": {"inputs": arrays | {"t1": [[[10**400]]]}},
+        "no voxels": {"inputs": arrays | {"t1": [[[]]]}},
         "threshold": {"inputs": files, "parameters": {"mask_threshold": 7}},
         "measured without": {"inputs": three, "parameters": {"residual_source": "measured"}},
         "other result": {"inputs": files, "parameters": {"return": ["weights"]}},
@@ -120,6 +129,10 @@ def test_arrays_give_what_files_give(answers):
     assert answers["arrays"]["volumes_ml"] == answers["files"]["volumes_ml"]
 
 
+def test_requests_at_once_get_their_own_results(answers):
+    assert answers["at once"]
+
+
 def test_without_t1ce_it_says_what_the_residual_was(answers):
     answer = answers["no t1ce"]
     assert answer["settings"]["residual_source"] == "none"
@@ -146,7 +159,10 @@ def test_without_t1ce_it_says_what_the_residual_was(answers):
         ("other setting", "parameters.steps is not known; expected num_inference_steps, "),
         ("text for number", 'parameters.seed: "3"; expected int.'),
         ("too many steps", "parameters.num_inference_steps: 1000000000; expected 1 to 1000."),
-        ("threshold", "mask_threshold"),
+        ("seed", "parameters.seed: 18446744073709551616; expected 0 to 9223372036854775807."),
+        ("huge number", "inputs.t1: expected nested lists of numbers"),
+        ("no voxels", "inputs.t1: its shape is (1, 1, 0); expected at least one voxel."),
+        ("threshold", "parameters.mask_threshold: 7; expected 0 to 1."),
         ("measured without", "no T1ce was given and this model needs it"),
         ("other result", 'parameters.return: ["weights"]; expected a list out of mask, labels'),
     ],

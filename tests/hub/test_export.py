@@ -126,6 +126,9 @@ def test_an_evaluation_of_subjects_that_were_trained_on_is_refused(tiny_model, e
     card = render(card_source(folder, "tiny", evaluation))
     assert "None of them was trained on, by the model's record." in card
     assert "30 optimiser steps on 2 processes, 16 slices each per step; 1 subject was seen." in card
+    unnamed = tmp_path / "unnamed.json"
+    write_json(unnamed, json.loads(evaluation.read_text()) | {"subjects": []})
+    assert "None of them was trained on" not in render(card_source(folder, "tiny", unnamed))
     write_json(folder / "training_record.json", record | {"subjects_seen": [subject_hash("Anna")]})
     with pytest.raises(InputError, match=r"metrics\.json: 1 of its 3 subjects were trained on; expected subjects"):
         card_source(folder, "tiny", evaluation)
@@ -162,6 +165,22 @@ def test_numbers_of_other_weights_are_refused(tmp_path):
     save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(InputError, match="its numbers are of other weights or settings"):
         check_measured(folder, card_source(folder, "model"))
+
+
+def test_numbers_of_an_earlier_export_are_refused_for_other_weights_or_settings(copy_of_export, tmp_path):
+    weights_file = copy_of_export / "segmenter" / "diffusion_pytorch_model.safetensors"
+    index = copy_of_export / "model_index.json"
+    untouched = index.read_text()
+    index.write_text(json.dumps(json.loads(untouched) | {"mask_threshold": 0.25}))
+    with pytest.raises(InputError, match=r"card_values\.json: its numbers are of other weights or settings"):
+        export_model(copy_of_export, tmp_path / "out", example=False)
+    index.write_text(untouched)
+    weights = load_file(weights_file)
+    weights["conv_in.bias"][0] += 1
+    save_file(weights, weights_file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"card_values\.json: its numbers are of other weights or settings"):
+        export_model(copy_of_export, tmp_path / "out", example=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_typed_number_in_the_card_is_refused(copy_of_export):
@@ -205,6 +224,13 @@ def test_a_subject_of_the_training_record_is_found_by_its_hash(copy_of_export):
     inspect_folder(copy_of_export)
     with pytest.raises(InputError, match=r"^LICENSE\.md: line 2 holds the id of a subject that the model was trained"):
         inspect_folder(copy_of_export, [subject_hash("patient_Ann")])
+
+
+def test_subjects_called_by_a_count_are_no_reason_to_refuse_every_number(copy_of_export):
+    inspect_folder(copy_of_export, [subject_hash(str(number)) for number in range(10_000)])
+    (copy_of_export / "LICENSE.md").write_text("Trained on 4711815.\n")
+    with pytest.raises(InputError, match=r"^LICENSE\.md: line 1 holds the id of a subject"):
+        inspect_folder(copy_of_export, [subject_hash("4711815")])
 
 
 def test_an_index_that_names_code_is_refused(copy_of_export):
@@ -284,6 +310,14 @@ def test_an_existing_folder_is_not_overwritten(exported, tiny_model, tmp_path):
     (tmp_path / "mine").write_text("")
     with pytest.raises(InputError, match="it exists and is no export"):
         export_model(tiny_model, tmp_path, overwrite=True)
+
+
+def test_the_working_folder_is_not_replaced(copy_of_export, tiny_model, monkeypatch):
+    monkeypatch.chdir(copy_of_export / "segmenter")
+    for output in ("..", ".", copy_of_export):
+        with pytest.raises(InputError, match="the working folder is in it; expected a folder to make"):
+            export_model(tiny_model, output, overwrite=True)
+    assert (copy_of_export / "model_index.json").is_file()
 
 
 def test_trust_in_remote_code_is_said_in_the_strangers_process_alone():

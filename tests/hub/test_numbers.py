@@ -32,7 +32,7 @@ def test_what_the_values_say_may_stand(text):
     check_numbers("README.md", text, VALUES)
 
 
-@pytest.mark.parametrize("typed", ["0.854", "0.92", "0.8531", "7", "-1.7", "86 %", "1e-4", "12,347"])
+@pytest.mark.parametrize("typed", ["0.854", "0.92", ".92", "0.8531", "7", "-1.7", "86 %", "1e-4", "12,347"])
 def test_what_was_typed_in_is_refused_with_its_line(typed):
     with pytest.raises(InputError, match=rf"^README\.md: line 2 holds \[?{typed}, which is in no JSON value"):
         check_numbers("README.md", f"Dice 0.853\nor {typed}, say\n", VALUES)
