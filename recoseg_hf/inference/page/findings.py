@@ -45,7 +45,7 @@ def location(scene: Scene) -> dict[str, Any] | None:
     centre = np.array([_mean_place(line) for line in (across.sum(axis=1), across.sum(axis=0), areas)])
     middle, (low, high) = scene.brain_extent.mean(axis=1), extent(mask).T
     first, last, most = (scene.own_slice(position) for position in (low[2], high[2], areas.argmax()))
-    to_the_right = np.arange(len(mask)) > middle[0]
+    to_the_right = (1 + np.sign(np.arange(len(mask)) - middle[0])) / 2  # half of what lies in the middle itself
     return {
         "slices": {
             "first": first,
@@ -56,7 +56,7 @@ def location(scene: Scene) -> dict[str, Any] | None:
         "from_middle_mm": (centre - middle).tolist(),
         "world_mm": (scene.affine @ [*centre, 1])[:3].tolist(),
         "extent_mm": (high - low + 1).tolist(),
-        "right_share": float(across.sum(axis=1)[to_the_right].sum() / across.sum()),
+        "right_share": float(across.sum(axis=1) @ to_the_right / across.sum()),
     }
 
 
@@ -64,10 +64,11 @@ def location_rows(found: dict[str, Any]) -> dict[str, str]:
     """Put a `location` into words, by what each is."""
     slices, share = found["slices"], found["right_share"]
     across, deep, high = found["extent_mm"]
-    side = "right" if share >= 0.5 else "left"
+    side = "right" if share > 0.5 else "left"
+    on_a_side = f"{max(share, 1 - share):.0%} on the patient's {side}" if share != 0.5 else "half on either side"
     right, front, top = found["world_mm"]
     return {
-        "Side": f"{max(share, 1 - share):.0%} on the patient's {side} (of the middle of the brain's width)",
+        "Side": f"{on_a_side} (of the middle of the brain's width)",
         "Axial slices": f"{slices['first']} to {slices['last']} of {slices['count']}, counted from below; most in "
         f"slice {slices['most']}",
         "Centre, from the brain's middle": _offsets(found["from_middle_mm"]),

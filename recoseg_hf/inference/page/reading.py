@@ -46,8 +46,8 @@ def write_page_again(
         The page, and whether it shows the scans.
 
     Raises:
-        InputError: there is no such result, it is not whole, the scans are not those it was made from, or a page that
-            may show the scans would be replaced by one without.
+        InputError: there is no such result, it is not whole, the scans are not those it was made from, or the page
+            would replace a scan, another file of the result, or, itself without the scans, one that may show them.
     """
     folder = Path(folder)
     report_file = _choose(folder, subject)
@@ -56,6 +56,7 @@ def write_page_again(
     prediction = _read_prediction(paths, report)
     case = _read_case(folder, scans, prediction)
     page = Path(output) if output else paths["page"]
+    _check_place(page, [file for name, file in paths.items() if name != "page"], case)
     if case is None and page.exists():
         found = "it is there already, and the scans are not at hand to draw it again"
         raise InputError(page, found, "the case's scans, or another file", "Name the case's folder, or an output.")
@@ -64,6 +65,13 @@ def write_page_again(
         outputs = report["outputs"] | {"page": sha256_file(page)}
         write_json(report_file, report | {"outputs": outputs})
     return page, case is not None
+
+
+def _check_place(page: Path, others: list[Path], case: Case | None) -> None:
+    scans = [file for file in case.sources.values() if isinstance(file, Path)] if case else []
+    if page.resolve() in {file.resolve() for file in (*others, *scans)}:
+        found = "it is a scan or another file of this result, and would be replaced by the page"
+        raise InputError(page, found, "a file of its own", "Name another one, .html.")
 
 
 def _choose(folder: Path, subject: str | None) -> Path:

@@ -63,6 +63,13 @@ def test_slices_are_counted_in_the_scan_and_lengths_in_mm(mask):
 def test_a_tumour_in_the_middle():
     rows = location_rows(location(scene(ellipsoid((20, 22, 15), (5, 5, 5)))))
     assert rows["Centre, from the brain's middle"] == "less than 3 mm away"
+    assert rows["Side"] == "half on either side (of the middle of the brain's width)"
+
+
+def test_a_tumour_on_the_left():
+    rows = location_rows(location(scene(ellipsoid((17, 22, 15), (5, 5, 5)))))
+    assert rows["Side"].endswith("% on the patient's left (of the middle of the brain's width)")
+    assert rows["Centre, from the brain's middle"] == "3 mm to the left"
 
 
 def test_no_tumour_has_no_place():

@@ -68,6 +68,14 @@ def test_a_page_with_scans_is_not_replaced_by_one_without(result):
         write_page_again(result / "out" / "sub-01")
 
 
+@pytest.mark.parametrize("output", ["cases/sub-01/sub-01_t1.nii.gz", "out/sub-01/sub-01_mask.nii.gz"])
+def test_neither_a_scan_nor_a_volume_is_replaced(result, output):
+    before = (result / output).read_bytes()
+    with pytest.raises(InputError, match=r"it is a scan or another file of this result"):
+        write_page_again(result / "out" / "sub-01", result / "cases" / "sub-01", output=result / output)
+    assert (result / output).read_bytes() == before
+
+
 def test_other_scans_are_refused(result):
     with pytest.raises(InputError, match=r"its flair and t1 and t2 and t1ce is not what the result of sub-01"):
         write_page_again(result / "out" / "sub-01", result / "cases" / "sub-02")
