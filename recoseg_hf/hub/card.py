@@ -66,6 +66,7 @@ def card_source(folder: Path, name: str, evaluation: Path | None = None, dataset
     if evaluation is None and (folder / CARD_VALUES).is_file():
         return read_values(folder / CARD_VALUES)
     seen = subjects_seen(folder) or ()
+    check_numbers("dataset", dataset or "", {}, range(100_000))  # a count may be typed there, a score may not
     values = configuration_values(folder) | {
         "training": anonymous_record(folder) if (folder / RECORD).is_file() else None,
         "subjects_trained_on": len(seen) if seen else None,

@@ -12,8 +12,8 @@ from recoseg_hf.hub.card import check_card, read_values
 from recoseg_hf.hub.names import CARD, CARD_VALUES, ENDPOINT, INDEX, NETS
 from recoseg_hf.learning.subjects import subject_hash
 
-# `/home/ann/x`, `C:\x`, `\\server\x`, `file:///x`, `~/x`: not the slash of an address or of "and/or".
-_ABSOLUTE = re.compile(r"(?<![\w.:/<-])/(?:[\w.+-]+/)*[\w.+-]{2,}|\b[A-Za-z]:[\\/]\w|\\\\\w+\\|\bfile:/|(?<!\w)~/\w")
+# `/home/ann/x`, `C:\x`, `\\server\x`, `server:/x/y`, `file:///x`, `~/x`: not the slash of an address or of "and/or".
+_ABSOLUTE = re.compile(r"(?<![\w./<-])/(?:[\w.+-]+/)*[\w.+-]{2,}|\b[A-Za-z]:[\\/]\w|\\\\\w+\\|\bfile:/|(?<!\w)~/\w")
 _YAML_TAG = re.compile(r"!!\S+|!<[^>]*>|\btag:yaml\.org\S*")
 _SUBJECT = re.compile(
     r"Brats(?:17|18|19|20|2018)_[A-Za-z0-9]+_[\w-]+|BraTS-(?:GLI|MEN|MET|PED|SSA)-\d{5}-\d{3}|BraTS20\d\d_\d{5}"

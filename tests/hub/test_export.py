@@ -136,6 +136,12 @@ def test_an_evaluation_of_subjects_that_were_trained_on_is_refused(tiny_model, e
     assert "does not say of how many subjects" in render(card_source(folder, "tiny"))
 
 
+def test_a_score_in_the_name_of_the_data_is_refused(tiny_model, evaluation):
+    card_source(tiny_model, "tiny", evaluation, "30 test subjects")
+    with pytest.raises(InputError, match=r"^dataset: line 1 holds 0\.99, which is in no JSON value"):
+        card_source(tiny_model, "tiny", evaluation, "30 test subjects (Dice 0.99)")
+
+
 def test_another_kind_of_json_is_no_evaluation(tiny_model, tmp_path):
     write_json(tmp_path / "split.json", {"train": []})
     with pytest.raises(InputError, match=r"split\.json: it holds no scores per volume"):
@@ -190,7 +196,9 @@ def test_a_typed_number_in_the_card_is_refused(copy_of_export):
         inspect_folder(copy_of_export)
 
 
-@pytest.mark.parametrize("path", ["/home/ann/model", r"C:\\Users\\ann", "file:///data/model", "~/models/one"])
+@pytest.mark.parametrize(
+    "path", ["/home/ann/model", r"C:\\Users\\ann", "file:///data/model", "server:/data/model", "~/models/one"]
+)
 def test_an_absolute_path_is_refused(copy_of_export, path):
     config = copy_of_export / "segmenter" / "config.json"
     config.write_text(config.read_text().replace("{", f'{{"_name_or_path": "{path}", ', 1))
