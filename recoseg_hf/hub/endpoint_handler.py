@@ -141,7 +141,8 @@ def read_case(inputs: Mapping[str, Any], scratch: Path) -> Any:
 
 def _file(name: str, text: str, scratch: Path) -> Path:
     try:
-        content = base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
+        encoded = text.partition(",")[2] if text.startswith("data:") else text
+        content = base64.b64decode("".join(encoded.split()), validate=True)  # some tools wrap lines
     except (binascii.Error, ValueError):
         raise ValueError(f"inputs.{name}: it is no base64; expected a NIfTI file in base64.") from None
     file = scratch / f"{name}.nii"  # .nii or .nii.gz: told apart by content

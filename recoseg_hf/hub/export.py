@@ -115,8 +115,13 @@ def check_measured(folder: Path, source: dict[str, Any]) -> None:
     pipeline = load_pipeline(folder, device="cpu", dtype=getattr(torch, measurement["dtype"]))
     now = configuration_values(folder)
     same = weights_sha256(pipeline) == measurement["model"]["weights_sha256"]
-    if not same or any(source["values"][name] != value for name, value in now.items()):
+    if not same or any(_without_version(source["values"][name]) != _without_version(now[name]) for name in now):
         raise _other_model(folder)
+
+
+def _without_version(config: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A configuration, whichever diffusers wrote it."""
+    return config and {name: value for name, value in config.items() if name != "_diffusers_version"}
 
 
 def _same_model(folder: Path, source: dict[str, Any], pipeline: ReCoSegPipeline) -> dict[str, str]:

@@ -14,6 +14,7 @@ from recoseg_hf.hub.inspection import inspect_folder
 from recoseg_hf.hub.manifest import listed_files
 from recoseg_hf.hub.names import MANIFEST
 from recoseg_hf.hub.run_folder import published_contents
+from recoseg_hf.hub.verify import check_code
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -56,13 +57,14 @@ def push_folder(
         tag: name for the commit; one that the repository has already is refused.
 
     Raises:
-        InputError: the folder was changed or holds what must not be published, or the Hub cannot be reached or
-            refuses; the folder stays as it is.
+        InputError: the folder was changed, holds other code than this installation's or what must not be published,
+            or the Hub cannot be reached or refuses; the folder stays as it is.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     folder, api, branch = Path(folder), HfApi(), revision or _MAIN
     files = listed_files(folder)
+    check_code(folder)
     inspect_folder(folder)
     names = {file.relative_to(folder).as_posix(): file for file in files}
     with _explained(hub_id, folder):

@@ -18,7 +18,7 @@ MAX_STEPS = 20
 
 MAX_SEED = 2**31 - 1
 
-MAX_VOXELS = 320**3
+MAX_VOXELS = 256**3
 """Of a scan. The library reads larger ones; here several visitors share one machine's memory."""
 
 CACHE = (5 * 60, TIME_TO_LIVE)
@@ -40,7 +40,7 @@ QUEUE = {"max_size": 8, "default_concurrency_limit": 1}
 
 LAUNCH = {
     "max_file_size": "64mb",
-    "state_session_capacity": 12,  # a result takes some 350 MB; the visitor who waited longest makes room
+    "state_session_capacity": 8,  # a result takes some 350 MB, at most twice that; the visitor who waited longest makes room
     "allowed_paths": [],
     "show_error": False,  # what a visitor is told is in `space.words`
     "share": False,

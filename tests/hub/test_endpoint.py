@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from recoseg_hf.hub.endpoint_handler import read_case
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume, read_volume, write_volume
 from recoseg_hf.inference import load_pipeline, predict_case
@@ -172,3 +173,15 @@ def test_bad_input_gets_a_plain_error_that_names_the_field(answers, request_name
     assert answer["error"].startswith(message)
     assert answer["kind"] == "ValueError"
     assert "/" not in answer["error"], "a place of the server"
+
+
+def test_base64_may_be_wrapped_and_be_a_data_address(tmp_path):
+    case, scans = make_case(), {}
+    for name in ("flair", "t1", "t2"):
+        write_volume(tmp_path / "scan.nii.gz", getattr(case, name))
+        scans[name] = base64.encodebytes((tmp_path / "scan.nii.gz").read_bytes()).decode()
+    assert "\n" in scans["flair"].strip()
+    scans["t1"] = "data:application/gzip;base64," + scans["t1"]
+    read = read_case(scans, tmp_path)
+    assert np.array_equal(read.t1.data, case.t1.data)
+    assert read.t1ce is None

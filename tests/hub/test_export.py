@@ -15,7 +15,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.aggregation import aggregate
 from recoseg_hf.evaluation.comparison import compare_case
 from recoseg_hf.files import write_json
-from recoseg_hf.hub import export_model, verify_export
+from recoseg_hf.hub import export_model, push_folder, verify_export
 from recoseg_hf.hub.card import card_source, render
 from recoseg_hf.hub.export import check_measured
 from recoseg_hf.hub.inspection import inspect_folder
@@ -156,6 +156,21 @@ def test_the_embedded_models_card_is_its_own_with_the_sections_for_the_hub():
     assert "## Load it from the Hub" in published
     assert "(example.png)" in published
     assert [line for line in plain.splitlines() if line not in published.splitlines()] == []
+
+
+def test_what_another_diffusers_wrote_is_the_same_model(tmp_path):
+    folder = shutil.copytree(EMBEDDED_MODEL, tmp_path / "model")
+    source = card_source(folder, "model")
+    settings = source["values"]["settings"] | {"_diffusers_version": "0.0.1"}
+    check_measured(folder, source | {"values": source["values"] | {"settings": settings}})
+
+
+def test_code_that_is_not_ours_is_not_pushed(copy_of_export):
+    with (copy_of_export / "pipeline_recoseg.py").open("a") as file:
+        file.write("import os\n")
+    write_manifest(copy_of_export, {})  # whoever changes the code can write its hashes too
+    with pytest.raises(InputError, match=r"pipeline_recoseg\.py: its code is another"):
+        push_folder(copy_of_export, "org/tiny")
 
 
 def test_numbers_of_other_weights_are_refused(tmp_path):
