@@ -40,7 +40,7 @@ QUEUE = {"max_size": 8, "default_concurrency_limit": 1}
 
 LAUNCH = {
     "max_file_size": "64mb",
-    "state_session_capacity": 8,  # a result takes some 350 MB, at most twice that; the visitor who waited longest makes room
+    "state_session_capacity": 8,  # of 350 to 700 MB each; the visitor who waited longest makes room
     "allowed_paths": [],
     "show_error": False,  # what a visitor is told is in `space.words`
     "share": False,
