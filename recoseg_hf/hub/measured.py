@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from recoseg_hf.evaluation.in_words import mean_in_words
+
 
 def benchmark_rows(results: Mapping[str, Any]) -> dict[str, Any]:
     """Lay out what `benchmarks/measure_model.py` wrote.
@@ -16,7 +18,7 @@ def benchmark_rows(results: Mapping[str, Any]) -> dict[str, Any]:
 
     accuracy = results["accuracy"]
     regions = [
-        (f"Dice per volume, {name.upper()}", shown_statistic(region["volume"]["dice"]))
+        (f"Dice per volume, {name.upper()}", mean_in_words(region["volume"]["dice"], undefined="undefined"))
         for name, region in accuracy["regions"].items()
     ]
     seconds = ("Seconds per subject in memory, median", f"{accuracy['default']['seconds_per_subject']:.1f}")
@@ -37,27 +39,21 @@ def evaluation_rows(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     from recoseg_hf.evaluation import summary_rows
 
     regions = [
-        (f"Dice per volume, {name.upper()}", shown_statistic(region["volume"]["dice"]))
+        (f"Dice per volume, {name.upper()}", mean_in_words(region["volume"]["dice"], undefined="undefined"))
         for name, region in (evaluation.get("regions") or {}).items()
     ]
     return [*summary_rows(evaluation), *regions]
-
-
-def shown_statistic(statistic: Mapping[str, Any]) -> str:
-    """`0.853 [0.781, 0.905]`; `undefined` where no subject has the number."""
-    if statistic["value"] is None:
-        return "undefined"
-    interval = statistic["interval"]
-    shown = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
-    return f"{statistic['value']:.3f}{shown}"
 
 
 def _residual_rows(residual: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Each variant's Dice and what it loses against the measured residual, subject by subject; measured first."""
     lost = residual["dice_lost_against_measured"]
     by_loss = sorted(lost, key=lambda name: lost[name]["value"])
-    shown = {name: shown_statistic(lost[name]) for name in by_loss}
-    dice = {name: shown_statistic(variant["volume"]["dice"]) for name, variant in residual["variants"].items()}
+    shown = {name: mean_in_words(lost[name], undefined="undefined") for name in by_loss}
+    dice = {
+        name: mean_in_words(variant["volume"]["dice"], undefined="undefined")
+        for name, variant in residual["variants"].items()
+    }
     return [("measured", dice["measured"], ""), *((name, dice[name], shown[name]) for name in by_loss)]
 
 

@@ -47,8 +47,13 @@ def find_cases(root: str | Path) -> list[Path]:
 
 def incomplete_cases(root: Path) -> list[Path]:
     """Find the folders with two scans of a case or more, but not the three that `find_cases` wants, sorted by path."""
+    return [folder for folder, scans in likely_cases(root).items() if not scans >= {*CONDITIONS}]
+
+
+def likely_cases(root: Path) -> dict[Path, set[str]]:
+    """Find the folders with at least two of the four scans, sorted by path, and which scans each has."""
     found = {folder: modalities_in(folder).keys() & {*MODALITIES} for folder in folders_under(root)}
-    return sorted(folder for folder, scans in found.items() if len(scans) > 1 and not scans >= {*CONDITIONS})
+    return {folder: found[folder] for folder in sorted(found) if len(found[folder]) > 1}
 
 
 def folders_under(root: Path) -> Iterator[Path]:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from recoseg_hf.errors import InputError, RecosegError
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.layout import case_files, find_cases, folders_under, modalities_in, subject_of_folder
+from recoseg_hf.imaging.layout import case_files, find_cases, likely_cases, subject_of_folder
 from recoseg_hf.inference.prediction import input_error, predict_case
 from recoseg_hf.inference.report import describe_model, input_hashes, resolve_settings
 from recoseg_hf.inference.results import check_outputs, write_prediction
 from recoseg_hf.inference.resuming import standing_report
-from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
+from recoseg_hf.pipeline.conventions import CONDITIONS
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -62,12 +62,11 @@ def find_cohort(root: str | Path) -> list[Path]:
     Raises:
         InputError: `root` is no folder, it holds no whole case, or two folders give one subject's name.
     """
-    found = {folder: modalities_in(folder).keys() & {*MODALITIES} for folder in folders_under(Path(root))}
-    folders = sorted(folder for folder, scans in found.items() if len(scans) > 1)
-    if not any(found[folder] >= {*CONDITIONS} for folder in folders):
+    found = likely_cases(Path(root))
+    if not any(scans >= {*CONDITIONS} for scans in found.values()):
         return find_cases(root)
-    _check_subjects(folders)
-    return folders
+    _check_subjects([*found])
+    return [*found]
 
 
 def predict_cohort(
