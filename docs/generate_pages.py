@@ -34,6 +34,7 @@ NAV = (
             ("Overview", "index.md"),
             ("Quickstart", "quickstart.md"),
             ("Gallery", "gallery.md"),
+            ("Reliability", "reliability.md"),
             ("Limits", "limits.md"),
         ),
     ),
