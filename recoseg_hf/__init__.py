@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recoseg_hf.errors import CheckpointError, InputError, RecosegError
+    from recoseg_hf.errors import CaseError, CheckpointError, InputError, RecosegError
     from recoseg_hf.imaging.case import Case
     from recoseg_hf.imaging.phantom import simulate_case
     from recoseg_hf.imaging.volume import Volume, read_volume, write_volume
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Case": "recoseg_hf.imaging.case",
+    "CaseError": "recoseg_hf.errors",
     "CheckpointError": "recoseg_hf.errors",
     "InputError": "recoseg_hf.errors",
     "ReCoSegPipeline": "recoseg_hf.pipeline.pipeline_recoseg",
@@ -36,6 +37,7 @@ _HOMES = {
 
 __all__ = [
     "Case",
+    "CaseError",
     "CheckpointError",
     "InputError",
     "ReCoSegPipeline",

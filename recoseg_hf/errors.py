@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -31,6 +33,52 @@ class InputError(RecosegError):
 
     def __str__(self) -> str:
         return f"{self.file}: {self.found}; expected {self.expected}. {self.remedy}"
+
+
+class CaseError(InputError):
+    """Several things about one case cannot be used: all of them, so that they can be mended in one go.
+
+    Rendered as the problems' own messages, one a line. `file`, `found`, `expected` and `remedy` are the first one's.
+
+    Args:
+        problems: two or more; those of a `CaseError` among them are taken out of it.
+    """
+
+    def __init__(self, problems: Iterable[InputError]) -> None:
+        flat = tuple(single for problem in problems for single in problems_of(problem))
+        super().__init__(flat[0].file, flat[0].found, flat[0].expected, flat[0].remedy)
+        self.args = (flat,)  # what pickling calls the class with
+        self.problems = flat
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def problems_of(error: InputError) -> tuple[InputError, ...]:
+    """Return the single problems that an error tells of: its own `problems`, or itself alone."""
+    return error.problems if isinstance(error, CaseError) else (error,)
+
+
+class Problems(list[InputError]):
+    """What was found wrong so far, where the looking goes on after the first finding."""
+
+    @contextlib.contextmanager
+    def collected(self) -> Iterator[None]:
+        """Take up the `InputError` that leaves the context, if one does."""
+        try:
+            yield
+        except InputError as error:
+            self.extend(problems_of(error))
+
+    def raise_all(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            InputError: the only problem, as it was found.
+            CaseError: two problems or more.
+        """
+        if self:
+            raise self[0] if len(self) == 1 else CaseError(self)
 
 
 class CheckpointError(RecosegError):

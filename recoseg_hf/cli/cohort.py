@@ -136,7 +136,8 @@ def _tell_failures(failed: list[dict[str, Any]], listing: Path) -> None:
     width = max(len(row["subject"]) for row in failed)
     typer.echo("Failed:", err=True)
     for row in failed:
-        typer.echo(f"  {row['subject']:<{width}}  {row['message']}", err=True)
+        message = row["message"].replace("\n", "\n" + " " * (width + 4))  # one line for each problem of the case
+        typer.echo(f"  {row['subject']:<{width}}  {message}", err=True)
     if any("traceback" in row for row in failed):
         typer.echo(_HOW_TO_REPORT.format(version=recoseg_hf.__version__, file=listing), err=True)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from recoseg_hf.errors import InputError
+from recoseg_hf.errors import InputError, Problems
 from recoseg_hf.files import safe_subject_id
 from recoseg_hf.imaging import grids
-from recoseg_hf.imaging.layout import case_files, subject_of, subject_of_folder
+from recoseg_hf.imaging.layout import look_for_files, subject_of, subject_of_folder
 from recoseg_hf.imaging.layout import find_cases as find_cases
 from recoseg_hf.imaging.volume import GRID_TOLERANCE_MM, Volume, read_labels, read_volume, same_grid
 from recoseg_hf.pipeline.conventions import MODALITIES
@@ -34,6 +35,7 @@ class Case:
 
     Raises:
         InputError: a volume does not share the grid of `flair`, or the subject id is unsafe.
+        CaseError: several of these.
     """
 
     subject: str
@@ -45,12 +47,11 @@ class Case:
     sources: Mapping[str, str | Path] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        safe_subject_id(self.subject)
-        for name, volume in self.volumes().items():
-            if not same_grid(volume, self.flair.shape, self.flair.affine):
-                raise _grids_differ(
-                    self.sources.get(name, name), volume, self.sources.get("flair", "flair"), self.flair
-                )
+        problems = Problems()
+        with problems.collected():
+            safe_subject_id(self.subject)
+        problems += _other_grids(self.volumes(), self.sources)
+        problems.raise_all()
 
     def volumes(self) -> dict[str, Volume]:
         """Return the volumes that are there by name, in the order flair, t1, t2, t1ce, seg."""
@@ -73,9 +74,11 @@ class Case:
 
         Raises:
             InputError: a modality is missing or there twice, or as for `from_files`.
+            CaseError: several of these, from whatever could be read.
         """
         folder = Path(path)
-        return cls.from_files(**case_files(folder, segmentation), subject=subject or subject_of_folder(folder))
+        files, problems = look_for_files(folder, segmentation)
+        return cls._read(subject or subject_of_folder(folder), files, problems=problems)
 
     @classmethod
     def from_files(
@@ -104,36 +107,60 @@ class Case:
         Raises:
             InputError: a file is unusable, files do not share a grid (within 0.001 mm), one file or the same voxels
                 were given for two modalities, or `subject` is unsafe.
+            CaseError: several of these: every file is read, whatever was wrong with the one before.
         """
         given = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce, "seg": seg}
         sources = {name: Path(file) for name, file in given.items() if file is not None}
-        _check_distinct_files(sources)
-        return cls._read(subject or subject_of(sources["flair"]), sources, {})
+        return cls._read(subject or subject_of(sources["flair"]), *_distinct_files(sources))
 
     @classmethod
-    def from_bytes(cls, subject: str, contents: Mapping[str, bytes], sources: Mapping[str, str | Path]) -> Case:
+    def from_bytes(
+        cls,
+        subject: str,
+        contents: Mapping[str, bytes],
+        sources: Mapping[str, str | Path],
+        problems: Iterable[InputError] = (),
+    ) -> Case:
         """Read a case from the bytes of its NIfTI files.
 
         Args:
             subject: identifier, as for `from_files`.
             contents: of the files by modality; FLAIR, T1 and T2 are needed.
             sources: what each is called in errors.
+            problems: known before, to be raised with those that reading finds; if there are any, FLAIR, T1 or T2 may
+                be missing.
 
         Raises:
             InputError: as for `from_files`.
+            CaseError: several of these.
         """
-        return cls._read(subject, sources, contents)
+        return cls._read(subject, sources, problems, contents)
 
     @classmethod
-    def _read(cls, subject: str, sources: Mapping[str, str | Path], contents: Mapping[str, bytes]) -> Case:
-        read = {
-            name: (read_labels if name == "seg" else read_volume)(source, contents.get(name))
-            for name, source in sources.items()
-        }
-        volumes = {name: _on_grid_of(read["flair"], volume) for name, volume in read.items()}
-        case = cls(subject=subject, **volumes, sources=sources)
-        _check_distinct_voxels(case)
-        return case
+    def _read(
+        cls,
+        subject: str,
+        sources: Mapping[str, str | Path],
+        problems: Iterable[InputError] = (),
+        contents: Mapping[str, bytes] | None = None,
+    ) -> Case:
+        problems, volumes = Problems(problems), {}
+        with problems.collected():
+            safe_subject_id(subject)
+        for name in (name for name in (*MODALITIES, "seg") if name in sources):
+            with problems.collected():
+                read = read_labels if name == "seg" else read_volume
+                volumes[name] = read(sources[name], (contents or {}).get(name))
+        volumes = _on_one_grid(volumes)
+        problems += _other_grids(volumes, sources)
+        problems += _same_voxels(volumes, sources)
+        problems.raise_all()
+        return cls(subject=subject, **volumes, sources=sources)
+
+
+def _on_one_grid(volumes: Mapping[str, Volume]) -> dict[str, Volume]:
+    """Turn volumes to the axes of the first, as far as their voxels lie at the same places."""
+    return {name: _on_grid_of(next(iter(volumes.values())), volume) for name, volume in volumes.items()}
 
 
 def _on_grid_of(reference: Volume, volume: Volume) -> Volume:
@@ -143,6 +170,23 @@ def _on_grid_of(reference: Volume, volume: Volume) -> Volume:
     if data.shape != shape or grids.grid_distance(shape, affine, own_affine) > GRID_TOLERANCE_MM:
         return volume
     return Volume(np.asfortranarray(grids.from_ras(data, reference.affine)), reference.affine)
+
+
+def _other_grids(volumes: Mapping[str, Volume], sources: Mapping[str, str | Path]) -> list[InputError]:
+    """Name each volume that lies apart from the grid that most share; in doubt, from that of the first."""
+    shared = {
+        name: sum(same_grid(other, volume.shape, volume.affine) for other in volumes.values())
+        for name, volume in volumes.items()
+    }
+    if not volumes or max(shared.values()) == len(volumes):
+        return []
+    most = max(shared, key=shared.__getitem__)
+    reference, file = volumes[most], sources.get(most, most)
+    return [
+        _grids_differ(sources.get(name, name), volume, file, reference)
+        for name, volume in volumes.items()
+        if not same_grid(volume, reference.shape, reference.affine)
+    ]
 
 
 def _grids_differ(file: str | Path, volume: Volume, reference_file: str | Path, reference: Volume) -> InputError:
@@ -159,19 +203,27 @@ def _short(source: str | Path) -> str:
     return source.name if isinstance(source, Path) else source
 
 
-def _check_distinct_files(sources: Mapping[str, Path]) -> None:
-    for (name, file), (other, other_file) in itertools.combinations(sources.items(), 2):
-        if file.resolve() == other_file.resolve():
-            raise InputError(file, f"it was given for {name} and for {other}", "one file each", "Check the arguments.")
+def _distinct_files(sources: Mapping[str, Path]) -> tuple[dict[str, Path], Problems]:
+    """Return each file once, under the first name it was given for, and what is wrong with the others."""
+    first: dict[str, str] = {}
+    problems = Problems()
+    for name, file in sources.items():
+        other = first.setdefault(os.path.realpath(file), name)
+        if other != name:
+            found = f"it was given for {other} and for {name}"
+            problems.append(InputError(file, found, "one file each", "Check the arguments."))
+    return {name: sources[name] for name in first.values()}, problems
 
 
-def _check_distinct_voxels(case: Case) -> None:
-    scans = {name: volume for name, volume in case.volumes().items() if name != "seg"}
-    for (name, one), (other, two) in itertools.combinations(scans.items(), 2):
-        if np.array_equal(one.data, two.data):
-            raise InputError(
-                case.sources[other],
-                f"its voxels are those of {name} ({_short(case.sources[name])})",
-                "another scan",
-                "One file was copied under two names: fetch the right one.",
-            )
+def _same_voxels(volumes: Mapping[str, Volume], sources: Mapping[str, str | Path]) -> list[InputError]:
+    scans = {name: volume for name, volume in volumes.items() if name != "seg"}
+    return [
+        InputError(
+            sources[other],
+            f"its voxels are those of {name} ({_short(sources[name])})",
+            "another scan",
+            "One file was copied under two names: fetch the right one.",
+        )
+        for (name, one), (other, two) in itertools.combinations(scans.items(), 2)
+        if np.array_equal(one.data, two.data)
+    ]

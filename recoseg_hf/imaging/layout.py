@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from recoseg_hf.errors import InputError
+from recoseg_hf.errors import InputError, Problems
 from recoseg_hf.imaging import bids
 from recoseg_hf.imaging.paths import image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES, MODALITIES
@@ -102,6 +102,18 @@ def case_files(folder: Path, segmentation: bool = True) -> dict[str, Path]:
 
     Raises:
         InputError: it is no folder, a modality other than T1ce is missing, or two files name the same one.
+        CaseError: several of these.
+    """
+    files, problems = look_for_files(folder, segmentation)
+    problems.raise_all()
+    return files
+
+
+def look_for_files(folder: Path, segmentation: bool = True) -> tuple[dict[str, Path], Problems]:
+    """As `case_files`, but return what was found together with what is wrong, to be raised with more.
+
+    Raises:
+        InputError: it is no folder, or nothing in it is a scan.
     """
     if not folder.is_dir():
         kind = "it is a file" if folder.exists() else "no such folder"
@@ -109,19 +121,19 @@ def case_files(folder: Path, segmentation: bool = True) -> dict[str, Path]:
     found = modalities_in(folder) or (modalities_in(folder / "anat") if (folder / "anat").is_dir() else {})
     if not segmentation:
         found.pop("seg", None)
+    problems = Problems()
     for modality, files in found.items():
         if len(files) > 1:
             names = " and ".join(_within(file, folder) for file in files)
-            raise InputError(folder, f"{names} are both {modality}", "one file", _ONE_OF_TWO)
+            problems.append(InputError(folder, f"{names} are both {modality}", "one file", _ONE_OF_TWO))
     missing = [modality for modality in CONDITIONS if modality not in found]
     if missing:
-        raise InputError(
-            folder,
-            f"no file for {' and '.join(missing)}; {listing(folder)}",
-            f"names that end in {_accepted(missing)}",
-            "Rename the files, or give them one by one." if found else "Give the folder of a single case.",
-        )
-    return {modality: files[0] for modality, files in found.items()}
+        remedy = "Rename the files, or give them one by one." if found else "Give the folder of a single case."
+        absent = f"no file for {' and '.join(missing)}; {listing(folder)}"
+        problems.append(InputError(folder, absent, f"names that end in {_accepted(missing)}", remedy))
+    if not found:
+        problems.raise_all()
+    return {modality: files[0] for modality, files in found.items() if len(files) == 1}, problems
 
 
 def _within(file: Path, folder: Path) -> str:

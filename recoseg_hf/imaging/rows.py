@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recoseg_hf.errors import InputError
+from recoseg_hf.errors import InputError, Problems
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import modality_of, safe_name, subject_of
 from recoseg_hf.imaging.paths import check_is_image_file
@@ -51,9 +51,13 @@ class Row:
 
         Raises:
             InputError: as for `Case.from_files`, naming the file or the column.
+            CaseError: several of these.
         """
-        contents = {name: self._content(name) for name in self.cells}
-        return Case.from_bytes(self.subject, contents, {name: self._source(name) for name in self.cells})
+        contents, problems = {}, Problems()
+        for name in self.cells:
+            with problems.collected():
+                contents[name] = self._content(name)
+        return Case.from_bytes(self.subject, contents, {name: self._source(name) for name in contents}, problems)
 
     def hashes(self) -> dict[str, str]:
         """Return the SHA-256 of each file by subject and modality."""

@@ -151,7 +151,7 @@ def _finish(work: _Work, folder: Path, subject: str) -> tuple[Literal["done", "s
     """Leave a finished result of a case in its folder; return its report."""
     target = work.output_dir / subject
     work.progress(subject, "read", 0, 0)
-    inputs = input_hashes(case_files(folder, segmentation=False))
+    inputs = input_hashes(_files(folder, subject))
     report = _standing(work, subject, target, inputs)
     if report is not None:
         return "skipped", report
@@ -167,6 +167,15 @@ def _finish(work: _Work, folder: Path, subject: str) -> tuple[Literal["done", "s
     work.progress(subject, "write", 0, 0)
     write_prediction(prediction, case, target, overwrite=True)
     return "done", prediction.report
+
+
+def _files(folder: Path, subject: str) -> dict[str, Path]:
+    """Return a case's scans; where they are not complete, the error tells also what is wrong with those there are."""
+    try:
+        return case_files(folder, segmentation=False)
+    except InputError:
+        Case.from_folder(folder, subject, segmentation=False)
+        raise
 
 
 def _standing(work: _Work, subject: str, target: Path, inputs: dict[str, str]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from recoseg_hf import InputError, RecosegError
+from recoseg_hf import CaseError, InputError, RecosegError
 
 FIELDS = {"flair": "FLAIR file", "t1": "T1 file", "t2": "T2 file", "t1ce": "T1ce file"}
 
@@ -57,6 +57,8 @@ def about_field(error: InputError, files: Mapping[str, Path]) -> InputError:
         error: about one of `files`.
         files: what was read, by modality.
     """
+    if isinstance(error, CaseError):
+        return CaseError(about_field(problem, files) for problem in error.problems)
     fields = {f"case {SUBJECT}": "These scans"} | {str(path): FIELDS[name] for name, path in files.items()}
     fields |= {path.name: f"the {FIELDS[name]}" for name, path in files.items()}
 

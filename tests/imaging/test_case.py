@@ -3,7 +3,7 @@ import shutil
 import numpy as np
 import pytest
 
-from recoseg_hf.errors import InputError
+from recoseg_hf.errors import CaseError, InputError
 from recoseg_hf.imaging.case import Case, find_cases
 from recoseg_hf.imaging.volume import Volume
 from tests import factories
@@ -116,6 +116,51 @@ class TestFromFiles:
         with pytest.raises(InputError, match="1 voxels are NaN") as caught:
             Case.from_folder(folder)
         assert caught.value.file == path
+
+
+class TestEverythingWrongAtOnce:
+    def test_truncated_not_finite_and_missing(self, folder):
+        files = paths(folder)
+        files["t1"].write_bytes(files["t1"].read_bytes()[:-200])
+        data = factories.intensities()
+        data[1, 2, 3] = np.nan
+        factories.save(files["flair"], data)
+        files["t2"].unlink()
+        with pytest.raises(CaseError) as caught:
+            Case.from_folder(folder)
+        missing, not_finite, truncated = str(caught.value).splitlines()
+        assert missing.startswith(f"{folder}: no file for t2; the folder holds sub-01_flair.nii.gz, ")
+        assert not_finite.startswith(f"{files['flair']}: 1 voxels are NaN or infinite, the first at index (1, 2, 3);")
+        assert truncated.startswith(f"{files['t1']}: its compressed data is broken")
+        assert [problem.file for problem in caught.value.problems] == [folder, files["flair"], files["t1"]]
+
+    def test_each_file_is_read_once(self, folder, monkeypatch):
+        from recoseg_hf.imaging import volume
+
+        read, read_nifti = [], volume.read_nifti
+        monkeypatch.setattr(volume, "read_nifti", lambda path, content: read.append(path) or read_nifti(path, content))
+        paths(folder)["t2"].write_bytes(b"no image")
+        with pytest.raises(InputError):
+            Case.from_folder(folder)
+        assert sorted(read) == sorted(paths(folder).values())
+
+    def test_names_given_twice_and_a_subject_that_is_unsafe(self, folder):
+        files = paths(folder, "flair", "t1", "t2") | {"t1ce": paths(folder)["t2"]}
+        with pytest.raises(CaseError, match="given for t2 and for t1ce") as caught:
+            Case.from_files(**files, subject="a/b")
+        assert [str(problem.file) for problem in caught.value.problems] == [str(files["t2"]), "subject id"]
+
+    def test_the_one_scan_that_lies_apart_is_named(self, folder):
+        flair = factories.save(paths(folder)["flair"], factories.intensities(), factories.affine(origin=(3, 0, 4)))
+        with pytest.raises(InputError, match=r"lie up to 5 mm from those of sub-01_t1\.nii\.gz") as caught:
+            Case.from_folder(folder)
+        assert caught.value.file == flair
+
+    def test_without_flair_the_others_are_held_against_one_another(self, folder):
+        paths(folder)["flair"].write_bytes(b"")
+        factories.save(paths(folder)["t2"], factories.intensities((12, 10, 9)))
+        with pytest.raises(CaseError, match=r"(?s)_flair.*the file is empty.*_t2.*\(12, 10, 8\) as in sub-01_t1"):
+            Case.from_folder(folder)
 
 
 class TestGrids:
