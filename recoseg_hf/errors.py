@@ -32,7 +32,12 @@ class InputError(RecosegError):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.found}; expected {self.expected}. {self.remedy}"
+        return printable(f"{self.file}: {self.found}; expected {self.expected}. {self.remedy}")
+
+
+def printable(text: str) -> str:
+    """Return text as one line without what steers a terminal or cannot be encoded: a file's name may hold anything."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 class CaseError(InputError):

@@ -14,6 +14,12 @@ def test_message_names_file_finding_expectation_and_remedy(error):
     assert str(error) == "a/flair.nii.gz: it is 2D; expected one 3D volume. Give the whole scan."
 
 
+def test_a_name_from_outside_neither_steers_the_terminal_nor_forges_a_line():
+    error = InputError("a\x1b[31m\nb\udcff: fine.nii", "it is 2D", "3D", "Give it.")
+    assert str(error) == "a\\x1b[31m\\nb\\udcff: fine.nii: it is 2D; expected 3D. Give it."
+    assert str(InputError("Ångström 脳.nii", "a", "b", "C.")).startswith("Ångström 脳.nii: a")
+
+
 def test_parts_are_kept_for_programs(error):
     parts = (error.file, error.found, error.expected, error.remedy)
     assert parts == ("a/flair.nii.gz", "it is 2D", "one 3D volume", "Give the whole scan.")

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 import recoseg_hf
 from recoseg_hf.cli.audit import audit
+from recoseg_hf.cli.check import check
 from recoseg_hf.cli.dataset_card import dataset_card
 from recoseg_hf.cli.demo import demo
 from recoseg_hf.cli.evaluate import evaluate
@@ -74,7 +75,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, demo, evaluate, audit, report, prepare, export, push, dataset_card, push_dataset):
+for command in (check, predict, demo, evaluate, audit, report, prepare, export, push, dataset_card, push_dataset):
     app.command()(command)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recoseg_hf.errors import InputError, Problems
 from recoseg_hf.imaging import bids
-from recoseg_hf.imaging.paths import image_files, image_stem, listing
+from recoseg_hf.imaging.paths import DICOM_REMEDY, holds_dicom, image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES, MODALITIES
 
 _ONE_OF_TWO = "Keep the one you mean in the folder; `recoseg predict` takes files one by one too."
@@ -128,7 +128,8 @@ def look_for_files(folder: Path, segmentation: bool = True) -> tuple[dict[str, P
             problems.append(InputError(folder, f"{names} are both {modality}", "one file", _ONE_OF_TWO))
     missing = [modality for modality in CONDITIONS if modality not in found]
     if missing:
-        remedy = "Rename the files, or give them one by one." if found else "Give the folder of a single case."
+        lacking = DICOM_REMEDY if holds_dicom(folder) else "Give the folder of a single case."
+        remedy = "Rename the files, or give them one by one." if found else lacking
         absent = f"no file for {' and '.join(missing)}; {listing(folder)}"
         problems.append(InputError(folder, absent, f"names that end in {_accepted(missing)}", remedy))
     if not found:

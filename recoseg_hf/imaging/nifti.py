@@ -15,7 +15,7 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, atomic_write
 from recoseg_hf.imaging.headers import Geometry, read_geometry
-from recoseg_hf.imaging.paths import check_is_image, check_is_image_file
+from recoseg_hf.imaging.paths import check_is_image, check_is_image_file, unreadable
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_HEADER = 540  # NIfTI-2; NIfTI-1 has 348 bytes
@@ -48,9 +48,15 @@ def read_nifti(path: str | Path, content: bytes | None = None) -> tuple[np.ndarr
             geometry, payload = _read_payload(path, raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(path, f"its compressed data is broken ({error})") from error
-    except PermissionError as error:
-        raise InputError(path, "it may not be read", "a readable file", "Check its permissions.") from error
+    except OSError as error:  # a disk or network that fails halfway
+        raise unreadable(path, error) from error
     return _decode(geometry, payload), geometry.affine
+
+
+def is_compressed(path: Path) -> bool:
+    """Say whether a file is compressed, by its first bytes."""
+    with open(path, "rb") as stream:
+        return stream.read(2) == _GZIP_MAGIC
 
 
 def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:

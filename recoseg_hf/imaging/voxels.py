@@ -45,7 +45,7 @@ def as_labels(path: str | Path, data: np.ndarray) -> np.ndarray:
     rounded = np.rint(data)
     between = np.abs(data - rounded) > _ROUNDING
     if between.any():
-        found = f"{int(between.sum()):,} voxels lie between labels (the first is {data[_first(between)]:g})"
+        found = f"{_voxels(int(between.sum()), 'lies', 'lie')} between labels (the first is {data[_first(between)]:g})"
         raise InputError(path, found, "whole numbers", "Resample segmentations with nearest neighbour.")
     _check_known(path, rounded)
     labels = rounded.astype(np.uint8)
@@ -64,7 +64,7 @@ def _check_known(path: str | Path, rounded: np.ndarray) -> None:
     if not unknown.any():
         return
     values, counts = np.unique(rounded[unknown], return_counts=True)
-    named = ", ".join(f"{value:g} ({count:,} voxels)" for value, count in zip(values[:5], counts[:5], strict=True))
+    named = ", ".join(f"{value:g} ({_voxels(count)})" for value, count in zip(values[:5], counts[:5], strict=True))
     more = f" and {len(values) - 5} more" if len(values) > 5 else ""
     raise InputError(
         path,
@@ -83,10 +83,14 @@ def _finite_range(path: str | Path, data: np.ndarray) -> tuple[float, float]:
     index = _first(bad)
     raise InputError(
         path,
-        f"{int(bad.sum()):,} voxels are NaN or infinite, the first at index {index}",
+        f"{_voxels(int(bad.sum()), 'is', 'are')} NaN or infinite, the first at index {index}",
         "finite intensities",
         "Find the processing step that made them, or set them to 0 if they are background.",
     )
+
+
+def _voxels(count: int, one: str = "", several: str = "") -> str:
+    return f"1 voxel {one}".rstrip() if count == 1 else f"{count:,} voxels {several}".rstrip()
 
 
 def _first(mask: np.ndarray) -> tuple[int, ...]:

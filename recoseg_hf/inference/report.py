@@ -19,6 +19,7 @@ import numpy as np
 import recoseg_hf
 from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.doubts import degrees_of_shear, is_slice, misnamed, off_spacing
 from recoseg_hf.imaging.grids import is_regular, ras_grid
 from recoseg_hf.imaging.skull import more_than_a_brain
 from recoseg_hf.imaging.volume import Volume
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 _MADE_OF_T1CE = {"t1ce", "residual", "static_residual"}
-_SPACING_TOLERANCE = 0.1  # mm
 _ANGLE_TOLERANCE = 1.0  # degrees
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
 
@@ -158,12 +158,19 @@ def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channel
         channels: that the segmenter sees, of `SEGMENTER_CHANNELS`.
     """
     found = []
-    spacing = case.flair.voxel_spacing
-    if any(abs(size - 1) > _SPACING_TOLERANCE for size in spacing):
-        shown = " x ".join(f"{size:.3g}" for size in spacing)
-        found.append(f"The voxels are {shown} mm: resampled to 1 mm for the model and back, with loss of detail.")
-    if _degrees_from_axes(case.flair) > _ANGLE_TOLERANCE:
+    if size := off_spacing(case.flair):
+        found.append(f"The voxels are {size}: resampled to 1 mm for the model and back, with loss of detail.")
+    if degrees := degrees_of_shear(case.flair):
+        found.append(
+            f"The axes miss the right angle by {degrees:.1f} degrees: resampled for the model and back, with loss of "
+            "detail."
+        )
+    elif _degrees_from_axes(case.flair) > _ANGLE_TOLERANCE:
         found.append("The scan lies oblique to the world axes: resampled for the model and back, with loss of detail.")
+    if is_slice(case.flair):
+        found.append("The scan is a single slice: the volumes are those of one slice, not of a tumour.")
+    misleading = {name: clause for name, file in case.sources.items() if (clause := misnamed(file))}
+    found += [f"The file of {name}: {clause}; read by its content." for name, clause in misleading.items()]
     with_skull = [name for name in case.volumes() if name in MODALITIES and more_than_a_brain(getattr(case, name))]
     if with_skull:
         shown = " and ".join(with_skull)

@@ -113,7 +113,7 @@ class TestFromFiles:
         data = factories.intensities()
         data[1, 2, 3] = np.nan
         path = factories.save(paths(folder)["t2"], data)
-        with pytest.raises(InputError, match="1 voxels are NaN") as caught:
+        with pytest.raises(InputError, match="1 voxel is NaN") as caught:
             Case.from_folder(folder)
         assert caught.value.file == path
 
@@ -130,7 +130,7 @@ class TestEverythingWrongAtOnce:
             Case.from_folder(folder)
         missing, not_finite, truncated = str(caught.value).splitlines()
         assert missing.startswith(f"{folder}: no file for t2; the folder holds sub-01_flair.nii.gz, ")
-        assert not_finite.startswith(f"{files['flair']}: 1 voxels are NaN or infinite, the first at index (1, 2, 3);")
+        assert not_finite.startswith(f"{files['flair']}: 1 voxel is NaN or infinite, the first at index (1, 2, 3);")
         assert truncated.startswith(f"{files['t1']}: its compressed data is broken")
         assert [problem.file for problem in caught.value.problems] == [folder, files["flair"], files["t1"]]
 

@@ -38,12 +38,12 @@ class TestLabels:
     @pytest.mark.parametrize(
         ("value", "match"),
         [
-            (2.5, r"1 voxels lie between labels \(the first is 2.5\).*nearest neighbour"),
-            (7, r"unknown labels 7 \(1 voxels\).*Map the file"),
-            (-1, r"unknown labels -1 \(1 voxels\)"),
-            (255, r"unknown labels 255 \(1 voxels\)"),
+            (2.5, r"1 voxel lies between labels \(the first is 2.5\).*nearest neighbour"),
+            (7, r"unknown labels 7 \(1 voxel\).*Map the file"),
+            (-1, r"unknown labels -1 \(1 voxel\)"),
+            (255, r"unknown labels 255 \(1 voxel\)"),
             (3, "labels 3 and 4 both occur"),
-            (np.nan, "1 voxels are NaN"),
+            (np.nan, "1 voxel is NaN"),
         ],
     )
     def test_others_are_refused(self, value, match):
@@ -53,5 +53,5 @@ class TestLabels:
             as_labels("seg.nii", data)
 
     def test_many_unknown_labels_are_cut_short(self):
-        with pytest.raises(InputError, match=r"unknown labels 10 .*, 14 \(1 voxels\) and 15 more"):
+        with pytest.raises(InputError, match=r"unknown labels 10 .*, 14 \(1 voxel\) and 15 more"):
             as_labels("seg.nii", np.arange(10, 30, dtype=np.float32).reshape(4, 5, 1))
