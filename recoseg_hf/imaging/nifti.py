@@ -103,7 +103,7 @@ def _read_payload(path: str | Path, raw: BinaryIO) -> tuple[Geometry, bytes]:
     stream: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw
     head = stream.read(_LONGEST_HEADER)
     geometry = read_geometry(path, head)
-    payload = head + stream.read(geometry.end - len(head))
+    payload = head + stream.read(max(0, geometry.end - len(head)))  # a few voxels may end within the first bytes
     if len(payload) < geometry.end:
         raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
     _read_to_end(path, stream, len(payload))

@@ -1,0 +1,70 @@
+"""A target: a door of the project, what is pushed through it, and what may come out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from recoseg_hf.errors import RecosegError
+from tests.fuzz.guards import SECONDS, limits
+
+
+class BrokenPromiseError(AssertionError):
+    """Something came through that is no valid result and no refusal."""
+
+
+class RefusedError(Exception):
+    """A door that speaks by exit codes or messages refused, as it should."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A door of the project.
+
+    Attributes:
+        name: in reports.
+        examples: plain values (bytes, text, numbers, lists, mappings), so that each can be kept as JSON.
+        plain: examples that are valid; they show that not everything is refused.
+        run: pushes an example through, in an empty folder of its own. Returns for a valid result, which it checks;
+            raises a `RecosegError` or `RefusedError` for a refusal; anything else is a finding.
+        seconds: of the processor that an example may take.
+    """
+
+    name: str
+    examples: st.SearchStrategy
+    plain: tuple[Any, ...]
+    run: Callable[[Any, Path], None]
+    seconds: float = SECONDS
+
+
+def attempt(target: Target, example: Any) -> str:
+    """Push an example through a target within the limits.
+
+    Returns:
+        "valid" or "refused".
+
+    Raises:
+        BaseException: a finding: whatever else came out, or a limit that was reached.
+    """
+    with tempfile.TemporaryDirectory(prefix="recoseg-fuzz-") as folder:
+        try:
+            with limits(target.seconds):
+                target.run(example, Path(folder))
+        except RefusedError:
+            return "refused"
+        except RecosegError as error:
+            check_message(error)
+            return "refused"
+    return "valid"
+
+
+def check_message(error: RecosegError) -> None:
+    """Check that a refusal can be read: one that names something, is printable and of a sensible length."""
+    message = str(error)
+    if not message.strip() or len(message) > 20_000:
+        raise BrokenPromiseError(f"a message of {len(message)} characters") from error
