@@ -96,3 +96,8 @@ class DivergenceError(RecosegError):
 
 class LaunchError(RecosegError):
     """The processes of a training were not started so that they can train together."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

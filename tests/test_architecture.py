@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "recoseg_hf"
 
 FLOORS = {
     "errors": 0,
+    "json_files": 0,
     "files": 0,
     "process": 0,
     "pipeline": 1,

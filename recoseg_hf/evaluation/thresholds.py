@@ -16,7 +16,7 @@ from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.prediction import predict_case
-from recoseg_hf.learning.run_record import RECORD, subjects_seen
+from recoseg_hf.learning.run_record import RECORD, subjects_seen, training_record
 from recoseg_hf.learning.subjects import subject_hash
 from recoseg_hf.pipeline.masks import seeded_mask
 
@@ -110,7 +110,7 @@ def save_with_threshold(model: str | Path, output: str | Path, threshold: float,
         shutil.copy2(file, output / file.name)
     write_json(output / "model_index.json", index | {"mask_threshold": threshold})
     if (seen := subjects_seen(model)) is not None:
-        record = json.loads((model / RECORD).read_text(encoding="utf-8"))
+        record = training_record(model)
         seen = sorted({*seen, *map(subject_hash, subjects)})
         write_json(output / RECORD, record | {"subjects_seen": seen})
     return output

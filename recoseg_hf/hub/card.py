@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from recoseg_hf.hub.measured import benchmark_rows, evaluation_rows
 from recoseg_hf.hub.names import CARD, CARD_VALUES, INDEX, LICENSE, NETS, SITE_VALUES, TRAINING_RECORD
 from recoseg_hf.hub.numbers import check_numbers, declared_integers
 from recoseg_hf.hub.run_folder import anonymous_record
+from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.run_record import RECORD, subjects_seen
 from recoseg_hf.learning.subjects import subject_hash
 
@@ -141,13 +141,7 @@ def read_values(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(path, "no such file", "measured values for the card", "Run the measurement first.")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(path, f"it is no JSON ({error})", "a JSON file", "Write it again.") from error
-    if not isinstance(values, dict):
-        raise InputError(path, "it holds no JSON object", "measured values by name", "Name another file.")
-    return values
+    return read_json(path, "measured values by name", "Write it again, or name another file.", dict)
 
 
 def _layout(values: Mapping[str, Any]) -> dict[str, Any]:

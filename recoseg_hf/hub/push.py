@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from recoseg_hf.hub.manifest import listed_files
 from recoseg_hf.hub.names import MANIFEST
 from recoseg_hf.hub.run_folder import published_contents
 from recoseg_hf.hub.verify import check_code
+from recoseg_hf.json_files import read_json
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -142,6 +142,6 @@ def _superseded(api: HfApi, hub_id: str, branch: str, names: set[str]) -> list[s
     if MANIFEST not in present:
         return []
     manifest = api.hf_hub_download(hub_id, MANIFEST, revision=branch)
-    listed = json.loads(Path(manifest).read_text(encoding="utf-8"))
-    earlier = listed.get("files") if isinstance(listed, dict) else None
-    return sorted((set(earlier or ()) - names) & present)
+    form = {"files?": dict}
+    listed = read_json(manifest, f"the {MANIFEST} of an export", f"Remove it from {hub_id}, and push again.", form)
+    return sorted((set(listed.get("files", ())) - names) & present)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from recoseg_hf.hub.names import CARD, INDEX, LICENSE, PARTS, SITE_CARD
-from recoseg_hf.learning.run_record import RECORD
+from recoseg_hf.learning.run_record import RECORD, training_record
 
 
 def published_files(folder: str | Path) -> list[Path]:
@@ -31,6 +31,6 @@ def published_contents(folder: Path) -> dict[str, bytes | str]:
 
 def anonymous_record(folder: Path) -> dict:
     """A run's record without the hashes of who was trained on: names known elsewhere could be tried on them."""
-    record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    record = training_record(folder) or {}
     record.pop("subjects_seen", None)
     return record

@@ -31,6 +31,7 @@ class Geometry:
     Attributes:
         stored_shape: as declared, (I, J, K) or (I, J, K, 1).
         dtype: of the stored numbers, byte order included.
+        header_bytes: length of the header itself, 348 or 540.
         offset: of the first voxel in the decompressed file, in bytes.
         slope: intensity = stored * slope + intercept; 1 where the header gives none (0, NaN or infinite).
         intercept: see `slope`.
@@ -42,6 +43,7 @@ class Geometry:
 
     stored_shape: tuple[int, ...]
     dtype: np.dtype
+    header_bytes: int
     offset: int
     slope: float
     intercept: float
@@ -121,6 +123,7 @@ def _geometry(header: nib.Nifti1Header) -> Geometry:
     return Geometry(
         stored_shape=shape,
         dtype=header.get_data_dtype(),
+        header_bytes=header.sizeof_hdr,
         offset=int(header.get_data_offset()),
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
@@ -160,8 +163,9 @@ def _check_dtype(geometry: Geometry) -> Problem | None:
 
 
 def _check_bytes(geometry: Geometry) -> Problem | None:
-    if geometry.offset < 0:
-        return Problem(f"its voxels start at byte {geometry.offset}", "a valid NIfTI header", "Export the scan again.")
+    if geometry.offset < geometry.header_bytes:  # 0, say: the header's own bytes would be taken for voxels
+        found = f"its header says that the voxels start at byte {geometry.offset}, inside the header"
+        return Problem(found, f"{geometry.header_bytes} or more", "Export the scan again.")
     if geometry.end > MAX_DECOMPRESSED_BYTES:
         found = f"its header declares {geometry.end:,} bytes"
         return Problem(found, f"at most {MAX_DECOMPRESSED_BYTES:,}", "Crop it, or save it as float32 or int16.")

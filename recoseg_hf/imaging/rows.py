@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recoseg_hf.errors import InputError, Problems
+from recoseg_hf.errors import InputError, Problems, first_line
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import modality_of, safe_name, subject_of
 from recoseg_hf.imaging.paths import check_is_image_file
@@ -146,7 +146,7 @@ class Rows:
             try:
                 values = next(rows, None)
             except Exception as error:  # parquet, csv and network each have errors of their own
-                place, found = f"{self.name}, {split}", f"it cannot be read ({_first_line(error)})"
+                place, found = f"{self.name}, {split}", f"it cannot be read ({first_line(error)})"
                 raise InputError(place, found, "a whole data set", _remedy("://" not in self.home)) from error
             if values is None:
                 return
@@ -184,7 +184,7 @@ def _names_files(metadata: Path) -> bool:
             with open(metadata, encoding="utf-8", newline="") as stream:
                 line = stream.readline()
             names = next(csv.reader([line]), []) if metadata.suffix == ".csv" else list(json.loads(line))
-    except (OSError, ValueError, TypeError, csv.Error):  # a table of its own, or none
+    except (OSError, ValueError, TypeError, RecursionError, csv.Error):  # a table of its own, or none
         return False
     return any(str(name).endswith(_FILE_COLUMN) for name in names)
 
@@ -209,7 +209,7 @@ def open_rows(source: str | Path, revision: str | None = None, streaming: bool =
             tables, home = _load(source, revision), f"hf://datasets/{source}@"
     except Exception as error:  # of a dozen kinds: datasets, huggingface_hub, fsspec, pyarrow, pandas, yaml
         expected = "a data set with columns of NIfTI files"
-        found = f"it cannot be loaded ({_first_line(error)})"
+        found = f"it cannot be loaded ({first_line(error)})"
         if not isinstance(source, Path):
             found = f"no folder of that name is here, and from the Hub {found}"
         raise InputError(name, found, expected, _remedy(isinstance(source, Path))) from error
@@ -262,7 +262,3 @@ def _remedy(local: bool) -> str:
     if local:
         return "Check its files, and that `datasets.load_dataset` loads it."
     return "Check the path or name, the network and, for a private one, `hf auth login`."
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import case_files, case_name, find_cases, safe_name, subject_of_folder
 from recoseg_hf.imaging.paths import listing
 from recoseg_hf.imaging.rows import Rows, is_dataset_folder, open_rows
+from recoseg_hf.json_files import read_json
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -150,11 +150,8 @@ def read_names(path: str | Path) -> dict[str, list[str]]:
     Raises:
         InputError: it is no such JSON, or a subject stands in it twice.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        splits = {name: list(subjects) for name, subjects in content.items() if isinstance(subjects, list)}
-    except (OSError, ValueError, AttributeError) as error:
-        raise InputError(path, f"not readable as JSON ({error})", "subjects by split", "Check the path.") from error
+    content = read_json(path, "subjects by split", "Check the path.", dict)
+    splits = {name: list(subjects) for name, subjects in content.items() if isinstance(subjects, list)}
     if not any(splits.values()) or not all(isinstance(subject, str) for ids in splits.values() for subject in ids):
         form = '{"train": ["subject", ...], "validation": [...]} with subjects\' names'
         raise InputError(path, "no list of names by split", form, "Write the split in this form.")

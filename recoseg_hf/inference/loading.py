@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recoseg_hf.errors import CheckpointError, InputError
+from recoseg_hf.errors import CheckpointError, InputError, first_line
 from recoseg_hf.imaging.paths import listing
+from recoseg_hf.json_files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 _INDEX = "model_index.json"
+_WEIGHTS = re.compile(r"diffusion_pytorch_model(-\d+-of-\d+)?\.safetensors")  # no variant such as .fp16
 _CLASSES = {
     "ReCoSegPipeline": "recoseg_hf.pipeline.pipeline_recoseg",
     "VolumePipeline": "recoseg_hf.evaluation.baselines",  # named and not imported: it stands on a higher floor
@@ -99,12 +100,9 @@ def load_settings(folder: Path) -> dict[str, Any]:
     index = folder / _INDEX
     if not index.is_file():
         raise InputError(folder, f"no {_INDEX}; {listing(folder)}", _EXPECTED, "Name the folder that holds it.")
-    try:
-        settings = json.loads(index.read_text(encoding="utf-8"))
-        found = settings["_class_name"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise InputError(index, "it is no pipeline's index", "JSON with _class_name", "Copy it again.") from error
-    if not isinstance(found, str) or found not in _CLASSES:
+    settings = read_json(index, "a pipeline's index, JSON with _class_name", "Copy it again.", {"_class_name": str})
+    found = settings["_class_name"]
+    if found not in _CLASSES:
         raise InputError(index, f"_class_name is {found!r}", " or ".join(_CLASSES), "Name a model of recoseg_hf.")
     return settings
 
@@ -116,7 +114,7 @@ def _usable(device: str | torch.device | None) -> torch.device:
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"device {device}", f"torch cannot use it ({reason})", "cpu or cuda", "Run on cpu."
         ) from error
@@ -170,13 +168,11 @@ def _hub_reason(error: Exception, revision: str | None) -> str:
         (errors.RepositoryNotFoundError, "the Hub has no such model, or it is private"),
         (errors.EntryNotFoundError, f"on the Hub it has no {_INDEX}"),
     )
-    other = str(error).strip().splitlines()[0]
+    other = first_line(error)
     return next((reason for kind, reason in reasons if isinstance(error, kind)), f"the Hub gave none ({other})")
 
 
 def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
-    from safetensors import SafetensorError
-
     if not any(folder.glob("*/*.safetensors")):
         raise InputError(
             folder,
@@ -185,10 +181,38 @@ def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
             "Train it first, or name a trained model.",
         )
     try:
-        return getattr(import_module(_CLASSES[name]), name).from_pretrained(folder, dtype=dtype)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0]
+        pipeline = getattr(import_module(_CLASSES[name]), name).from_pretrained(folder, dtype=dtype)
+        _check_no_weight_is_lacking(folder, pipeline)
+        return pipeline
+    except CheckpointError:
+        raise
+    except Exception as error:  # of a dozen kinds: diffusers, torch, safetensors, on values that fit nothing
         raise CheckpointError(
-            f"{folder}: the model does not load ({reason}); expected complete safetensors and configurations. Copy or "
-            "download it again."
+            f"{folder}: the model does not load ({first_line(error)}); expected complete safetensors and "
+            "configurations. Copy or download it again."
         ) from error
+
+
+def _check_no_weight_is_lacking(folder: Path, pipeline: ReCoSegPipeline) -> None:
+    """Look for every parameter in the files: diffusers puts random numbers where one lacks, and goes on.
+
+    Raises:
+        CheckpointError: naming the net and the parameter.
+    """
+    from safetensors import safe_open
+
+    for name in ("synthesizer", "segmenter"):
+        net = getattr(pipeline, name, None)
+        files = [file for file in (folder / name).glob("*.safetensors") if _WEIGHTS.fullmatch(file.name)]
+        if net is None or not files:
+            continue
+        stored: set[str] = set()
+        for file in files:
+            with safe_open(file, "pt") as tensors:
+                stored.update(tensors.keys())
+        if lacking := sorted(net.state_dict().keys() - stored):
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            raise CheckpointError(
+                f"{folder / name}: its weights lack {lacking[0]}{more}; expected a tensor for each parameter of the net. "
+                "Copy or download it again."
+            )

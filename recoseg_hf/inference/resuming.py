@@ -14,10 +14,14 @@ from recoseg_hf.imaging.nifti import read_nifti
 from recoseg_hf.imaging.paths import IMAGE_SUFFIXES
 from recoseg_hf.inference.results import output_paths
 from recoseg_hf.inference.staging import is_being_made
+from recoseg_hf.json_files import is_nested_deeply, mismatch
 
 _ASK = "Choose another output folder, or ask to overwrite."
 _DTYPE = "This processor computes in another dtype: name the earlier one (`--dtype`), or ask to overwrite."
-_KEYS = ("inputs", "outputs", "model", "settings", "versions", "results")
+_FORM = {
+    "inputs": {"*": str}, "outputs": {"*": str}, "model": dict, "settings": dict, "versions": dict,
+    "results": {"tumour_volume_ml": float}, "warnings": [str],
+}  # fmt: skip
 _PLACES = ("device",)  # where a result was computed, not what
 
 
@@ -63,14 +67,14 @@ def _read(path: Path) -> dict[str, Any] | None:
     """Read a report; None for one that is damaged."""
     try:
         report = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if (
-        not isinstance(report, dict)
-        or any(not isinstance(report.get(key), dict) for key in _KEYS)
-        or not report["outputs"]
-    ):
-        raise InputError(path, "it does not record what its result was made from", f"{', '.join(_KEYS)}", _ASK)
+    if is_nested_deeply(report):
+        return None
+    found = mismatch(report, _FORM) or (None if report["outputs"] else "its outputs are empty")
+    if found:
+        expected = f"a report with {', '.join(_FORM)}"
+        raise InputError(path, f"it does not record what its result was made from: {found}", expected, _ASK)
     return report
 
 

@@ -1,6 +1,5 @@
 """Runs of a training script in processes of their own, for a study that is made of many of them."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from recoseg_hf.errors import RecosegError
 from recoseg_hf.learning.options import TrainingOptions
-from recoseg_hf.learning.run_record import RECORD, check_unchanged, made_with
+from recoseg_hf.learning.run_record import check_unchanged, made_with, training_record
 from recoseg_hf.learning.training_data import TrainingData
 
 
@@ -46,12 +45,11 @@ def is_trained(options: TrainingOptions, data: TrainingData) -> bool:
     Raises:
         CheckpointError: it has, with other options or on other data.
     """
-    file = Path(options.output_dir) / RECORD
-    if not file.is_file():
+    record = training_record(options.output_dir)
+    if record is None:
         return False
-    record = json.loads(file.read_text(encoding="utf-8"))
-    now = made_with(options, data.fingerprint(), record["processes"], record.get("start", ""))
-    check_unchanged(file.parent, record, now)
+    now = made_with(options, data.fingerprint(), record.get("processes", 1), record.get("start", ""))
+    check_unchanged(Path(options.output_dir), record, now)
     return True
 
 

@@ -1,6 +1,5 @@
 """Checkpoints that are complete or absent: partial folder, manifest last, rename; safetensors and JSON only."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +10,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from recoseg_hf.errors import CheckpointError
+from recoseg_hf.errors import CheckpointError, InputError, first_line
 from recoseg_hf.files import atomic_write, is_full_disk, sha256_file, sync, write_json
+from recoseg_hf.json_files import Form, read_json
 
 MANIFEST = "manifest.json"
 PREFIX = "checkpoint-"
 SUPERSEDED = "superseded-"
+_STATE_FORM = {"step": int, "optimizer": {"scalars": dict, "param_groups": [dict]}, "progress": dict}
 _PARTIAL, _REPLACED = ".partial-", ".replaced-"
 
 
@@ -132,11 +133,7 @@ def verify_checkpoint(path: Path) -> None:
     """
     if not (path / MANIFEST).is_file():
         raise CheckpointError(f"{path}: no {MANIFEST}; expected a complete checkpoint. Name another or train anew.")
-    try:
-        manifest = dict(json.loads((path / MANIFEST).read_text()))
-    except ValueError:
-        raise CheckpointError(f"{path / MANIFEST}: not JSON; expected file hashes. Resume from another one.") from None
-    for name, digest in manifest.items():
+    for name, digest in _read(path / MANIFEST, "file hashes", {"*": str}).items():
         if not (path / name).is_file() or sha256_file(path / name) != digest:
             raise CheckpointError(f"{path / name}: missing or changed since it was saved. Resume from another one.")
 
@@ -148,10 +145,34 @@ def load_checkpoint(path: Path) -> TrainingState:
         CheckpointError: if it is not complete and unchanged.
     """
     verify_checkpoint(path)
-    state = json.loads((path / "state.json").read_text())
-    parts = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
-    optimizer = _join_optimizer(parts.pop("optimizer"), state["optimizer"])
+    state = _read(path / "state.json", "the state of a run", _STATE_FORM)
+    parts = {file.stem: _load_tensors(file) for file in path.glob("*.safetensors")}
+    if "optimizer" not in parts:
+        raise CheckpointError(
+            f"{path}: no optimizer.safetensors; expected a complete checkpoint. Resume from another."
+        )
+    try:
+        optimizer = _join_optimizer(parts.pop("optimizer"), state["optimizer"])
+    except ValueError as error:  # a name that is no number and a word
+        raise CheckpointError(
+            f"{path}: its optimizer's state is of another kind ({error}). Name another one."
+        ) from None
     return TrainingState(state["step"], parts, optimizer, state["progress"])
+
+
+def _read(file: Path, what: str, form: Form) -> dict[str, Any]:
+    try:
+        return read_json(file, what, "Resume from another one.", form)
+    except InputError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def _load_tensors(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        found = f"it cannot be read ({first_line(error)})"
+        raise CheckpointError(f"{file}: {found}; expected safetensors. Resume from another one.") from error
 
 
 def _file(part: str) -> str:

@@ -5,13 +5,13 @@ than it will meet, so these are drawn by the models of a K-fold split (nnU-Net's
 2021, 10.1038/s41592-020-01008-z).
 """
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.learning.run_record import RECORD
+from recoseg_hf.json_files import mismatch
+from recoseg_hf.learning.run_record import RECORD, RECORD_IS, training_record
 from recoseg_hf.learning.subjects import subject_hash
 
 
@@ -42,18 +42,15 @@ def read_record(source: str) -> KnownSynthesizer:
     Raises:
         InputError: there is a file of that name, but it is no training record.
     """
-    file = Path(source) / RECORD
-    if not file.is_file():
+    record = training_record(source)
+    if record is None:
         return KnownSynthesizer(source)
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        options = record.get("options", {})
-        fold = options["fold"] if options.get("num_folds") else None
-        seen = frozenset(map(str, record["subjects_seen"]))
-        return KnownSynthesizer(source, seen, record.get("subjects_complete") is True, fold)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        form = "JSON with subjects_seen and options"
-        raise InputError(file, f"no training record ({error!r})", form, "Copy it again from the run.") from error
+    options = record.get("options", {})
+    in_folds = bool(options.get("num_folds"))
+    if found := mismatch(record, {"subjects_seen": [str]} | ({"options": {"fold": int}} if in_folds else {})):
+        raise InputError(Path(source) / RECORD, found, RECORD_IS, "Copy it again from the run.")
+    fold = options["fold"] if in_folds else None
+    return KnownSynthesizer(source, frozenset(record["subjects_seen"]), record.get("subjects_complete") is True, fold)
 
 
 def plan_draws(

@@ -3,7 +3,6 @@
 It names no path and no subject, so that it can go where the model goes.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +10,16 @@ from typing import Any
 
 from recoseg_hf.errors import CheckpointError
 from recoseg_hf.files import write_json
+from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.options import TrainingOptions
 from recoseg_hf.learning.subjects import subject_hash
 
 RECORD = "training_record.json"
+RECORD_IS = "a training record, JSON with subjects_seen and options"
+_FORM = {
+    "options?": {"fold?": int, "num_folds?": int}, "subjects_seen?": [str], "subjects_complete?": bool,
+    "processes?": int,
+}  # fmt: skip
 # Where things lie and how they are watched; none of it changes the weights.
 _FREE = (
     "pretrained_model_name_or_path", "synthesizer_model", "train_data_dir", "split", "output_dir",
@@ -83,14 +88,24 @@ def write_record(
 
 def _is_known(start: str | Path) -> bool:
     """Whether all subjects that a start was trained on are known: fresh weights saw nobody."""
-    path = Path(start) / RECORD
-    if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
+    record = training_record(start)
+    if record is not None:
         return "subjects_seen" in record and record.get("subjects_complete", False)
     return Path(start).is_dir() and not any(Path(start).glob("*/*.safetensors"))
 
 
 def subjects_seen(model: str | Path) -> list[str] | None:
     """Hashes of the subjects that a model was trained on; None if it has no record, or one that was published."""
-    path = Path(model) / RECORD
-    return json.loads(path.read_text(encoding="utf-8")).get("subjects_seen") if path.is_file() else None
+    return (training_record(model) or {}).get("subjects_seen")
+
+
+def training_record(folder: str | Path) -> dict[str, Any] | None:
+    """Read the record beside a model; None where there is none.
+
+    Raises:
+        InputError: there is a file of that name, but it is no training record.
+    """
+    path = Path(folder) / RECORD
+    if not path.is_file():
+        return None
+    return read_json(path, RECORD_IS, "Copy it again from the run.", _FORM)

@@ -63,7 +63,7 @@ def read_sites(path: str | Path, source: str, target: str) -> SiteSplit:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         parts = {name: list(map(str, content[name])) for name in ("train", "validation")}
         sites = {str(name): set(map(str, subjects)) for name, subjects in content["sites"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         form = '{"train": [...], "validation": [...], "sites": {"name": [...], ...}}'
         raise InputError(path, f"no sites to be read ({error!r})", form, "Write it in this form.") from error
     if source not in sites or target not in sites or source == target:

@@ -1,6 +1,5 @@
 """From cases to a `datasets` slice data set with splits by subject."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.sources import CaseEntry, CaseSource, Part, open_source
 from recoseg_hf.imaging.sources import read_split as read_split
 from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
+from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.pipeline.conventions import MODALITIES, NECROTIC_LABEL, REGIONS, region_masks
 from recoseg_hf.pipeline.preprocessing import PreparedStack, prepare_stack
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
 
 MANIFEST = "recoseg_manifest.json"
+_MANIFEST_FORM = {"settings": dict, "subjects": {"*": [str]}, "sha256": {"*": str}, "residuals?": dict}
 
 _NO_LABELS = (
     "A segmentation is called _seg or _dseg, its column seg. "
@@ -234,7 +235,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise InputError(path, "no such file", "a folder made by `recoseg prepare`", "Prepare the data first.")
-    return json.loads(path.read_text())
+    return read_json(path, "what `recoseg prepare` wrote", "Prepare the data anew.", _MANIFEST_FORM)
 
 
 def describe_source(source: str | Path, split: str | Path | None, settings: SliceSettings) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def read_choice(path: Path, known: Sequence[str]) -> dict[str, list[str]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         choice = {name: [str(subject) for subject in content[name]] for name in PARTS}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         form = '{"train": ["subject", ...], "validation": [...]}'
         raise InputError(path, f"not a split ({error!r})", form, "Write the split in this form.") from error
     unknown = sorted({subject for names in choice.values() for subject in names} - set(known))

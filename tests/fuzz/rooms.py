@@ -71,6 +71,9 @@ def checkpoint() -> Path:
 
     net = tiny_net(1, 1)
     optimizer = torch.optim.AdamW(net.parameters())
-    weights = {"net": {name: value for name, value in list(net.state_dict().items())[:2]}}
-    state = {"state": {0: {"step": 1.0, "exp_avg": torch.ones(2)}}, "param_groups": optimizer.state_dict()["param_groups"]}
+    weights = {"net": dict(list(net.state_dict().items())[:2])}
+    state = {
+        "state": {0: {"step": 1.0, "exp_avg": torch.ones(2)}},
+        "param_groups": optimizer.state_dict()["param_groups"],
+    }
     return save_checkpoint(home() / "run", TrainingState(7, weights, state, {"best": 0.5}), keep=1)

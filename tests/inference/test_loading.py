@@ -74,8 +74,8 @@ def test_a_folder_without_an_index_says_what_it_holds(tmp_path):
     [
         ({"_class_name": "DDPMPipeline"}, r"_class_name is 'DDPMPipeline'; expected ReCoSegPipeline"),
         ({"_class_name": ["pipeline", "ReCoSegPipeline"]}, r"_class_name is \['pipeline', 'ReCoSegPipeline'\]"),
-        ({}, "it is no pipeline's index"),
-        ([], "it is no pipeline's index"),
+        ({}, r"it lacks _class_name; expected a pipeline's index"),
+        ([], r"it is \[\] and not an object; expected a pipeline's index"),
     ],
 )
 def test_another_class_is_refused(tmp_path, index, message):
@@ -86,7 +86,7 @@ def test_another_class_is_refused(tmp_path, index, message):
 
 def test_a_damaged_index_is_named(tmp_path):
     (tmp_path / "model_index.json").write_text("{")
-    with pytest.raises(InputError, match=r"model_index\.json: it is no pipeline's index"):
+    with pytest.raises(InputError, match=r"model_index\.json: it is no JSON .*; expected a pipeline's index"):
         load_settings(tmp_path)
 
 
@@ -131,3 +131,15 @@ def test_the_embedded_model_is_the_default():
     if not (EMBEDDED_MODEL / "model_index.json").is_file():
         pytest.skip("no weights are embedded here")
     assert describe_model(load_pipeline(device="cpu"))["name"] == "recoseg-small"
+
+
+def test_a_parameter_that_lacks_is_named(tiny_model, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny_model, tmp_path / "model")
+    file = tmp_path / "model" / "segmenter" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    lost = tensors.pop("conv_in.bias")
+    save_file(tensors | {"conv_in.bios": lost}, file)
+    with pytest.raises(CheckpointError, match=r"segmenter: its weights lack conv_in\.bias; expected a tensor for each"):
+        load_pipeline(tmp_path / "model", device="cpu")

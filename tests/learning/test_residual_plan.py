@@ -115,7 +115,19 @@ class TestRecord:
         write_record(tmp_path, {}, ["sub-1"], ["someone/model"], steps=1, seconds=0)
         assert not read_record(str(tmp_path)).complete
 
-    @pytest.mark.parametrize("content", ["{", "[]", {"options": {}}, {"subjects_seen": 3}, {"subjects_seen": None}])
-    def test_another_file_is_refused(self, tmp_path, content):
-        with pytest.raises(InputError, match=r"training_record\.json: no training record \(.*; expected JSON with"):
+    @pytest.mark.parametrize(
+        ("content", "found"),
+        [
+            ("{", "it is no JSON"),
+            ("[]", r"it is \[\] and not an object"),
+            ({"options": {}}, "it lacks subjects_seen"),
+            ({"subjects_seen": [], "options": {"num_folds": 2}}, "it lacks options.fold"),
+            ({"subjects_seen": 3}, "subjects_seen is 3 and not a list"),
+            ({"subjects_seen": None}, "subjects_seen is None and not a list"),
+        ],
+    )
+    def test_another_file_is_refused(self, tmp_path, content, found):
+        with pytest.raises(
+            InputError, match=rf"training_record\.json: {found}.*; expected a training record, JSON with"
+        ):
             read_record(self.write(tmp_path, content))

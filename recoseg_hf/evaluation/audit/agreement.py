@@ -88,7 +88,7 @@ def _at(values: Mapping, path: str) -> Mapping:
 def _expected(sides: list[Mapping], section: str, score: str, difference: Any) -> float | None:
     """The difference of two means, where all three are of the same subjects."""
     found = [_mapping(_mapping(side.get(section)).get(score)) for side in sides] + [_mapping(difference)]
-    values, sizes = [as_decimal(one.get("value")) for one in found], {one.get("n") for one in found}
+    values, sizes = [as_decimal(one.get("value")) for one in found], {as_decimal(one.get("n")) for one in found}
     if None in values or len(sizes) > 1:
         return None
     return float(values[0]) - float(values[1])

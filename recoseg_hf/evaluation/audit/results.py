@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.audit.agreement import statistic_findings, table_findings
 from recoseg_hf.evaluation.audit.score_pairs import Score, ScorePair, as_decimal
 from recoseg_hf.evaluation.audit.shared_subjects import shared_subjects
+from recoseg_hf.json_files import read_json
 
 _NAMES = ("system", "model", "name", "variant", "data", "dataset", "region", "subject")
 _EXAMPLES = 3
@@ -69,11 +68,7 @@ def read_results(file: str | Path) -> Any:
     Raises:
         InputError: it is missing or no JSON.
     """
-    try:
-        return json.loads(Path(file).read_text(encoding="utf-8"), parse_float=Decimal)
-    except (OSError, ValueError) as error:
-        found = error.strerror or str(error) if isinstance(error, OSError) else f"it is no JSON ({error})"
-        raise InputError(file, found, "a JSON file with results", "Give what `recoseg evaluate` wrote.") from error
+    return read_json(file, "a JSON file with results", "Give what `recoseg evaluate` wrote.", parse_float=Decimal)
 
 
 def audit_results(content: Any, seen: Sequence[str] = ()) -> Audit:

@@ -16,6 +16,7 @@ from typing import Any
 
 # Of results with all their digits: a mean is rounded too, by the computer.
 _COMPUTED = 1e-9
+_MOST_DIGITS = 30  # before or after the point: beyond any score or count
 
 
 @dataclass(frozen=True)
@@ -82,4 +83,5 @@ def as_decimal(value: Any) -> Decimal | None:
         number = Decimal(str(value).strip().removesuffix("%").strip())
     except ArithmeticError:
         return None
-    return number if number.is_finite() else None
+    # 1e999999999 is a legal number, and as a whole one it would fill the memory.
+    return number if number.is_finite() and abs(number.adjusted()) <= _MOST_DIGITS else None

@@ -51,7 +51,7 @@ def _overlaps(values: Mapping[str, Any], seen: set[str]) -> Iterator[str]:
     yield from _same_files(values)
     evaluated = values.get("subjects")
     records = evaluated if isinstance(evaluated, list | tuple) else ()
-    names = [record["subject"] for record in records if isinstance(record, Mapping) and "subject" in record]
+    names = _texts([record.get("subject") for record in records if isinstance(record, Mapping)])
     if trained_on := sorted({name for name in names if _hashed(name) in seen}):
         yield f"{_how_many(trained_on)} evaluated, and the model was trained on them: {named(trained_on)}."
 
@@ -85,7 +85,11 @@ def _same_files(values: Mapping[str, Any]) -> Iterator[str]:
 
 def _seen_by(values: Mapping[str, Any]) -> set[str]:
     records = [values, *(values[name] for name in _RECORDS if isinstance(values.get(name), Mapping))]
-    return {_hashed(name) for record in records for name in record.get("subjects_seen") or ()}
+    return {_hashed(name) for record in records for name in _texts(record.get("subjects_seen"))}
+
+
+def _texts(values: Any) -> list[str]:
+    return [one for one in values if isinstance(one, str)] if isinstance(values, list | tuple) else []
 
 
 def _hashed(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.paper.same_model import why_other_model
+from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.run_record import RECORD
 
 RESULTS = "results.json"
@@ -133,9 +133,4 @@ class PaperFolder:
 
 
 def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(file, error.strerror or str(error), "a file to read", _REMEDY) from error
-    except ValueError as error:
-        raise InputError(file, f"it is no JSON ({error})", "a file of that script", _REMEDY) from error
+    return read_json(file, "a file of that script", _REMEDY)

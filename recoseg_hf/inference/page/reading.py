@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,30 @@ from recoseg_hf.inference.page.page import write_page
 from recoseg_hf.inference.prediction import Prediction
 from recoseg_hf.inference.report import input_hashes
 from recoseg_hf.inference.results import output_paths
+from recoseg_hf.inference.views import RESIDUAL_CAPTIONS
+from recoseg_hf.json_files import read_json
 from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
 
 _REPORT = "_report.json"
-_KEYS = ("subject", "inputs", "model", "settings", "results", "grid", "versions", "warnings", "outputs")
+_TEXT_OR_NONE, _NUMBER_OR_NONE = (str, type(None)), (float, type(None))
+_FORM = {  # what a page shows of a report
+    "subject": str,
+    "inputs": {"*": str},
+    "model": {
+        "name": str, "revision": _TEXT_OR_NONE, "segmenter_inputs": str, "weights_sha256": str,
+        "configuration_sha256": str,
+    },
+    "settings": {
+        "residual_source": str, "mask_threshold": float, "seed": int, "num_inference_steps": _NUMBER_OR_NONE,
+        "num_samples": _NUMBER_OR_NONE, "scheduler": _TEXT_OR_NONE, "prediction_type": _TEXT_OR_NONE, "dtype": str,
+        "device": str,
+    },
+    "results": {"tumour_volume_ml": float, "*": float},
+    "grid": {"shape": [int], "voxel_spacing_mm": [float], "orientation": str, "resampled": bool},
+    "versions": {"recoseg_hf": str, "*": str},
+    "warnings": [str],
+    "outputs": {"*": str},
+}  # fmt: skip
 _EXPECTED = "what `recoseg predict --output` wrote for a case"
 
 
@@ -88,13 +107,10 @@ def _choose(folder: Path, subject: str | None) -> Path:
 
 
 def _read_report(file: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise InputError(file, f"no JSON ({error})", _EXPECTED, "Predict the case again.") from error
-    missing = [key for key in _KEYS if not isinstance(report, dict) or key not in report]
-    if missing:
-        raise InputError(file, f"it lacks {', '.join(missing)}", _EXPECTED, "Predict the case again.")
+    report = read_json(file, _EXPECTED, "Predict the case again.", _FORM)
+    if (source := report["settings"]["residual_source"]) not in RESIDUAL_CAPTIONS:
+        found = f"its residual source is {source!r}"
+        raise InputError(file, found, f"one of {', '.join(RESIDUAL_CAPTIONS)}", "Predict the case again.")
     if file.name != f"{report['subject']}{_REPORT}":
         raise InputError(file, f"it is the report of {report['subject']}", "the name it was written by", "Rename it.")
     return report

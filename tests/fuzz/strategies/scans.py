@@ -47,6 +47,7 @@ def plain_file(seed: int = 0, version: int = 1, big_endian: bool = False, dtype:
     if not big_endian:
         return image.to_bytes()
     header = image.header.as_byteswapped(">")
+    header["vox_offset"] = header.single_vox_offset
     return header.binaryblock + bytes(4) + data.astype(f">{dtype}").tobytes(order="F")
 
 
@@ -58,7 +59,9 @@ def damaged_headers(draw: st.DrawFn) -> bytes:
     fields = (nib.Nifti1Header, nib.Nifti2Header)[version - 1].template_dtype.newbyteorder("><"[not big])
     for name in draw(st.lists(st.sampled_from(_FIELDS), min_size=1, max_size=4)):
         kind, start = fields[name], fields.fields[name][1]
-        content[start : start + kind.itemsize] = draw(_other(name, kind, bytes(content[start : start + kind.itemsize])))
+        content[start : start + kind.itemsize] = draw(
+            _other(name, kind, bytes(content[start : start + kind.itemsize]))
+        )
     if draw(st.integers(0, 4)) == 0:
         size = fields.itemsize
         content[size : size + 4] = bytes([draw(st.integers(0, 255)), 0, 0, 0]) + draw(_extension(big))
@@ -72,7 +75,7 @@ def _other(name: str, kind: np.dtype, former: bytes) -> st.SearchStrategy[bytes]
         return anything | st.sampled_from(_VALUES.get(name, (b"",))).map(
             lambda value: value[: kind.itemsize].ljust(kind.itemsize, b"\0")
         )
-    hard = _VALUES.get(name, HARD_FLOATS + (-2.0, 3.0, 25.4) if kind.base.kind == "f" else HARD_INTEGERS)
+    hard = _VALUES.get(name, (*HARD_FLOATS, -2.0, 3.0, 25.4) if kind.base.kind == "f" else HARD_INTEGERS)
     count = kind.itemsize // kind.base.itemsize
 
     def put(chosen: tuple[int, float]) -> bytes:
@@ -131,7 +134,9 @@ def _member(draw: st.DrawFn, content: bytes) -> bytes:
 def label_files(draw: st.DrawFn) -> bytes:
     """A segmentation of any values in any stored type, scaled or not."""
     dtype = draw(st.sampled_from(("u1", "i1", "i2", "u2", "i4", "f4", "f8", "i8", "u8")))
-    values = st.sampled_from((0, 0, 0, 1, 2, 3, 4)) | st.sampled_from((5, -1, 255, 2.5, 4.00000024, 1e30, float("nan")))
+    values = st.sampled_from((0, 0, 0, 1, 2, 3, 4)) | st.sampled_from(
+        (5, -1, 255, 2.5, 4.00000024, 1e30, float("nan"))
+    )
     chosen = draw(st.lists(values, min_size=SIDE**3, max_size=SIDE**3))
     with np.errstate(all="ignore"):
         data = np.array(chosen, dtype=np.float64).astype(dtype).reshape((SIDE,) * 3)

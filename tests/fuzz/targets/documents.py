@@ -43,12 +43,20 @@ _TABLE = {
     "differences": {"Data": {"recoseg": {"volume": {"dice": {"value": 0.1, "n": 3, "higher": 1}}}}},
 }
 _SPLIT = {"train": ["sub-01", "sub-02"], "validation": ["sub-03"], "seed": 0}
-_SITES = _SPLIT | {"sites": {"A": ["sub-01", "sub-03"], "B": ["sub-02", "sub-04"]}, "train": ["sub-01", "sub-02", "sub-04"]}
+_SITES = _SPLIT | {
+    "sites": {"A": ["sub-01", "sub-03"], "B": ["sub-02", "sub-04"]},
+    "train": ["sub-01", "sub-02", "sub-04"],
+}
 _RECORD = {
     "options": {"fold": 0, "num_folds": 2, "seed": 0}, "data": "ab", "processes": 1, "start": "",
     "subjects_seen": ["0123456789abcdef"], "subjects_complete": True, "steps": 3, "seconds": 1.0,
 }  # fmt: skip
-_MANIFEST = {"settings": {"image_size": 16}, "subjects": {"train": ["a"]}, "sha256": {"a/flair.nii": "00"}, "unlabelled": []}
+_MANIFEST = {
+    "settings": {"image_size": 16},
+    "subjects": {"train": ["a"]},
+    "sha256": {"a/flair.nii": "00"},
+    "unlabelled": [],
+}
 
 
 def _document(name: str, good: Sequence[Any], read: Callable[[Path], Any], file: str = "file.json") -> Target:

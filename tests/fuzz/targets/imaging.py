@@ -10,7 +10,15 @@ import numpy as np
 
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.nifti import read_nifti
-from recoseg_hf.imaging.volume import Volume, from_canonical, read_labels, read_volume, to_canonical, write_volume
+from recoseg_hf.imaging.volume import (
+    Volume,
+    from_canonical,
+    read_labels,
+    read_volume,
+    same_grid,
+    to_canonical,
+    write_volume,
+)
 from recoseg_hf.imaging.voxels import LABELS
 from tests.fuzz.strategies import scans
 from tests.fuzz.targets.target import BrokenPromiseError, Target
@@ -63,9 +71,8 @@ def _read_case(files: dict[str, bytes], folder: Path) -> None:
     case = Case.from_folder(folder, "sub")
     for volume in case.volumes().values():
         _check(volume)
-        if volume.shape != case.flair.shape or not np.array_equal(volume.affine, case.flair.affine):
-            if np.abs(volume.affine - case.flair.affine).max() > 1e-3:
-                raise BrokenPromiseError("volumes of one case lie on several grids")
+        if not same_grid(volume, case.flair.shape, case.flair.affine):
+            raise BrokenPromiseError("volumes of one case lie on several grids")
 
 
 def _check(volume: Volume) -> None:

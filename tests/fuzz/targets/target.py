@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class Target:
         name: in reports.
         examples: plain values (bytes, text, numbers, lists, mappings), so that each can be kept as JSON.
         plain: examples that are valid; they show that not everything is refused.
+        bad: examples that are refused.
         run: pushes an example through, in an empty folder of its own. Returns for a valid result, which it checks;
             raises a `RecosegError` or `RefusedError` for a refusal; anything else is a finding.
         seconds: of the processor that an example may take.
@@ -39,11 +41,25 @@ class Target:
     examples: st.SearchStrategy
     plain: tuple[Any, ...]
     run: Callable[[Any, Path], None]
+    bad: tuple[Any, ...] = ()
     seconds: float = SECONDS
 
 
-def attempt(target: Target, example: Any) -> str:
-    """Push an example through a target within the limits.
+def warm_up(target: Target) -> None:
+    """Load what is loaded late and build what examples are copies of, before limits hold.
+
+    Raises:
+        BrokenPromiseError: an example that is known to be valid is not, or one to be refused is valid.
+    """
+    for examples, expected in ((target.plain, "valid"), (target.bad, "refused")):
+        for example in examples:
+            outcome = attempt(target, example, limited=False)
+            if outcome != expected:
+                raise BrokenPromiseError(f"{target.name}: {outcome} and not {expected}: {example!r:.500}")
+
+
+def attempt(target: Target, example: Any, limited: bool = True) -> str:
+    """Push an example through a target, within the limits unless told otherwise.
 
     Returns:
         "valid" or "refused".
@@ -53,7 +69,7 @@ def attempt(target: Target, example: Any) -> str:
     """
     with tempfile.TemporaryDirectory(prefix="recoseg-fuzz-") as folder:
         try:
-            with limits(target.seconds):
+            with limits(target.seconds) if limited else contextlib.nullcontext():
                 target.run(example, Path(folder))
         except RefusedError:
             return "refused"

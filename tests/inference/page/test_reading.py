@@ -98,7 +98,11 @@ def test_several_subjects_need_a_name(result):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", r"no JSON"), ('{"subject": "sub-01"}', r"it lacks inputs, model"), ("[]", r"it lacks subject")],
+    [
+        ("{", r"it is no JSON"),
+        ('{"subject": "sub-01"}', r"it lacks inputs, model"),
+        ("[]", r"it is \[\] and not an object"),
+    ],
 )
 def test_a_damaged_report_is_named(result, content, message):
     (result / "out" / "sub-01" / "sub-01_report.json").write_text(content)

@@ -1,0 +1,51 @@
+"""Whatever comes in: a valid result or a refusal, within 2 s and 1 GiB. `benchmarks/fuzz.py` runs this for long."""
+
+import itertools
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.fuzz.corpus import read_corpus
+from tests.fuzz.guards import TookTooLongError, limits
+from tests.fuzz.targets.all import TARGETS
+from tests.fuzz.targets.target import Target, attempt, warm_up
+
+BY_NAME = {target.name: target for target in TARGETS}
+SHORT = settings(
+    max_examples=12,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_valid_result_or_a_refusal(target: Target):
+    warm_up(target)
+    outcomes = []
+
+    @SHORT
+    @given(target.examples)
+    def push(example):
+        outcomes.append(attempt(target, example))
+
+    push()
+    assert "refused" in outcomes
+
+
+@pytest.mark.parametrize("found", read_corpus(), ids=lambda found: found.name)
+def test_what_was_found_once_stays_mended(found):
+    assert attempt(BY_NAME[found.target], found.example) == found.outcome
+
+
+def test_the_limit_on_time_holds():
+    with pytest.raises(TookTooLongError, match="processor time"), limits(seconds=0.05):
+        sum(itertools.count())
+
+
+def test_the_limit_on_memory_holds():
+    with pytest.raises(MemoryError), limits(memory=2**26):
+        bytearray(2**28)
+    bytearray(2**28)
