@@ -213,6 +213,6 @@ def _check_no_weight_is_lacking(folder: Path, pipeline: ReCoSegPipeline) -> None
         if lacking := sorted(net.state_dict().keys() - stored):
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             raise CheckpointError(
-                f"{folder / name}: its weights lack {lacking[0]}{more}; expected a tensor for each parameter of the net. "
+                f"{folder / name}: its weights lack {lacking[0]}{more}; expected a tensor for each parameter. "
                 "Copy or download it again."
             )

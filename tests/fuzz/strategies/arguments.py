@@ -85,7 +85,7 @@ _OUTPUT_NAMES = ("output", "out")
 @dataclass(frozen=True)
 class _Option:
     flags: tuple[str, ...]
-    kind: str
+    is_flag: bool
     output: bool
 
 
@@ -112,7 +112,7 @@ def command_lines(draw: st.DrawFn, name: str) -> list[str]:
             words[place] = draw(_value_at(words, place, options))
         elif kind == "option" and options:
             option = draw(st.sampled_from(options))
-            words += [draw(st.sampled_from(option.flags)), *([draw(_value(option))] if option.kind != "flag" else [])]
+            words += [draw(st.sampled_from(option.flags)), *([] if option.is_flag else [draw(_value(option))])]
         elif kind == "drop" and places:
             del words[draw(st.sampled_from(places))]
         elif kind == "double" and places:
@@ -129,17 +129,15 @@ def _options(command: str) -> list[_Option]:
     for parameter in _COMMANDS[command].params:
         flags = tuple(flag for flag in parameter.opts if flag.startswith("-"))
         if flags and parameter.name not in ("help", "i_may_publish_these_scans", "may_publish"):
-            kind = "flag" if getattr(parameter, "is_flag", False) else parameter.type.name
-            found.append(_Option(flags, kind, parameter.name in _OUTPUT_NAMES))
+            found.append(_Option(flags, bool(parameter.is_flag), parameter.name in _OUTPUT_NAMES))
     return found
 
 
 def _value(option: _Option) -> st.SearchStrategy[str]:
     if option.output:
         return st.sampled_from(OUTPUTS)
-    if option.kind in ("integer", "float", "integer range", "float range"):
-        return st.sampled_from(NUMBERS) | st.integers().map(str) | st.floats().map(str)
-    return st.sampled_from(INPUTS) | st.sampled_from(HARD_TEXTS) | st.text(max_size=8) | st.sampled_from(NUMBERS)
+    words = st.sampled_from(HARD_TEXTS) | st.text(max_size=8)
+    return st.sampled_from(INPUTS) | st.sampled_from(NUMBERS) | st.floats().map(str) | words
 
 
 def _value_at(words: list[str], place: int, options: list[_Option]) -> st.SearchStrategy[str]:

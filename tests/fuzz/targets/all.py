@@ -1,5 +1,5 @@
 """All targets, in the order in which they take turns."""
 
-from tests.fuzz.targets import commands, documents, imaging, space
+from tests.fuzz.targets import documents, imaging
 
-TARGETS = (*imaging.TARGETS, *documents.TARGETS, *commands.TARGETS, *space.TARGETS)
+TARGETS = (*imaging.TARGETS, *documents.TARGETS)
