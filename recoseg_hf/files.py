@@ -19,7 +19,7 @@ MAX_VOXELS = 512**3
 """Largest volume accepted, in voxels; checked against the header before anything is allocated."""
 
 MAX_DECOMPRESSED_BYTES = 2**30
-"""Largest file accepted once decompressed, in bytes; checked while decompressing."""
+"""Largest file accepted once decompressed, in bytes; checked against the header before anything is allocated."""
 
 _SUBJECT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 # Windows opens a device, not a file, for these names, with or without an extension.

@@ -76,7 +76,7 @@ def check_case(case: CaseFiles, segmentation: bool = True) -> CaseCheck:
     with problems.collected():
         safe_subject_id(subject)
     doubts = find_doubts(volumes, files)
-    if is_folder and segmentation and "seg" not in files:
+    if is_folder and volumes and segmentation and "seg" not in files:
         doubts += _unnamed_segmentations(place)
     return CaseCheck(subject, place, tuple(map(_bare, problems)), tuple(doubts))
 

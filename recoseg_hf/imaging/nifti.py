@@ -13,13 +13,14 @@ import nibabel as nib
 import numpy as np
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, atomic_write
+from recoseg_hf.files import atomic_write
 from recoseg_hf.imaging.headers import Geometry, read_geometry
 from recoseg_hf.imaging.paths import check_is_image, check_is_image_file, unreadable
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_HEADER = 540  # NIfTI-2; NIfTI-1 has 348 bytes
 _CHUNK = 2**20
+_LONGEST_TAIL = 2**20  # some programs pad their files
 _SUFFIXES = (".nii", ".nii.gz")
 
 
@@ -106,21 +107,19 @@ def _read_payload(path: str | Path, raw: BinaryIO) -> tuple[Geometry, bytes]:
     payload = head + stream.read(max(0, geometry.end - len(head)))  # a few voxels may end within the first bytes
     if len(payload) < geometry.end:
         raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
-    _read_to_end(path, stream, len(payload))
+    _read_to_end(path, stream)
     return geometry, payload
 
 
-def _read_to_end(path: str | Path, stream: BinaryIO, size: int) -> None:
-    """Read what follows the voxels: a gzip stream's checksum is compared only at its end."""
+def _read_to_end(path: str | Path, stream: BinaryIO) -> None:
+    """Read what follows the voxels: a gzip stream's checksum is compared only at its end, and a bomb has none."""
+    size = 0
     while chunk := stream.read(_CHUNK):
         size += len(chunk)
-        if size > MAX_DECOMPRESSED_BYTES:
-            raise InputError(
-                path,
-                f"it holds more than {MAX_DECOMPRESSED_BYTES:,} bytes once decompressed",
-                "one MRI volume",
-                "Check where the file comes from.",
-            )
+        if size > _LONGEST_TAIL:
+            found = f"it goes on for more than {_LONGEST_TAIL:,} bytes after its voxels"
+            remedy = "Check where the file comes from; its header may be that of another scan."
+            raise InputError(path, found, "a file that ends with its voxels", remedy)
 
 
 def _damaged(path: str | Path, found: str) -> InputError:

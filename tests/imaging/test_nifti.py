@@ -149,10 +149,13 @@ class TestDamage:
         path = factories.write_bytes(tmp_path / name, factories.raw_bytes()[:-4])
         refused(path, "it ends after 4,188 of 4,192 bytes")
 
-    def test_too_much_after_the_voxels(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("recoseg_hf.imaging.nifti.MAX_DECOMPRESSED_BYTES", 10_000)
-        path = factories.write_bytes(tmp_path / "x.nii.gz", factories.raw_bytes() + bytes(10_000))
-        refused(path, "holds more than 10,000 bytes once decompressed")
+    def test_too_much_after_the_voxels(self, tmp_path):
+        path = factories.write_bytes(tmp_path / "x.nii.gz", factories.raw_bytes() + bytes(2**20))
+        np.testing.assert_array_equal(read_nifti(path)[0], DATA)
+        factories.write_bytes(path, factories.raw_bytes() + bytes(2**20 + 1))
+        refused(
+            path, "goes on for more than 1,048,576 bytes after its voxels; expected a file that ends with its voxels"
+        )
 
 
 class TestWrite:
