@@ -19,7 +19,13 @@ from recoseg_hf.learning.subjects import subject_hash
 
 EMBEDDED_TEMPLATE = "recoseg_small.md.jinja"
 TEMPLATE = "model.md.jinja"
-_NAMING = ("subjects", "missing", "unlabelled", "unmatched")  # what in an evaluation names subjects
+# What of an evaluation goes into a card: numbers under these names, and these words. The rest may name subjects.
+_SECTIONS = (
+    "protocol", "oracle_slices", "region", "n", "bootstrap", "outcomes", "volume", "slice", "pooled", "millilitres",
+    "surface", "lesions", "synthesis", "cues",
+)  # fmt: skip
+_WORDS = ("protocol", "region")
+_INNER = ("tc", "et")
 
 
 def render_card(folder: str | Path, results: str | Path, template: str = EMBEDDED_TEMPLATE) -> Path:
@@ -166,7 +172,7 @@ def _evaluation(file: Path, seen: set[str]) -> dict[str, Any]:
     if leaked := sum(subject_hash(name) in seen for name in names):
         who = f"{leaked} of its {len(names)} subjects were trained on"
         raise InputError(file, who, "subjects that the model never saw", "Evaluate it on others.")
-    return _without_subjects(found)
+    return _cohort_alone(found)
 
 
 def _names_all(file: Path) -> bool:
@@ -176,9 +182,24 @@ def _names_all(file: Path) -> bool:
     return len(named) >= found["n"]
 
 
-def _without_subjects(values: Any) -> Any:
+def _cohort_alone(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What an evaluation says of all its subjects together, by a list of what that is: nothing else is taken over."""
+    kept = {name: _numbers(values[name]) for name in _SECTIONS if name in values and name not in _WORDS}
+    kept |= {name: values[name] for name in _WORDS if name in values}
+    if isinstance(values.get("paper"), dict):
+        kept["paper"] = _cohort_alone(values["paper"])
+    regions = values.get("regions")
+    if isinstance(regions, dict):
+        kept["regions"] = {name: _cohort_alone(regions[name]) for name in _INNER if name in regions}
+    return kept
+
+
+def _numbers(values: Any) -> Any:
+    """The numbers in a section: texts go, and so do lists of anything else."""
     if isinstance(values, dict):
-        return {name: _without_subjects(value) for name, value in values.items() if name not in _NAMING}
+        return {name: _numbers(value) for name, value in values.items() if not isinstance(value, str)}
+    if isinstance(values, list) and not all(isinstance(value, int | float) for value in values):
+        return None
     return values
 
 

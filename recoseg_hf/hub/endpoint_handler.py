@@ -101,7 +101,8 @@ def read_request(data: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
         raise ValueError(f"inputs: {', '.join(unknown)} is not known; expected {', '.join(SCANS)} and affine.")
     if missing := [name for name in SCANS[:3] if inputs.get(name) is None]:
         raise ValueError(f"inputs: {', '.join(missing)} is missing; expected flair, t1 and t2 at least.")
-    parameters = data.get("parameters") or {}
+    parameters = data.get("parameters")
+    parameters = {} if parameters is None else parameters
     if not isinstance(parameters, Mapping):
         raise ValueError('parameters: expected an object, such as {"seed": 0}.')
     given = {str(name): value for name, value in parameters.items() if value is not None}
@@ -156,14 +157,33 @@ def _case_of_arrays(given: Mapping[str, Any], affine: Any) -> Any:
     from recoseg_hf.imaging.voxels import check_intensities
 
     matrix = np.eye(4) if affine is None else _array("affine", affine, (4, 4))
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6 or list(matrix[3]) != [0, 0, 0, 1]:
+    if not np.isfinite(matrix).all() or list(matrix[3]) != [0, 0, 0, 1]:
         raise ValueError("inputs.affine: it maps no voxel to a place; expected 4 x 4, the last row 0 0 0 1.")
     volumes = {}
     for name, value in given.items():
+        _check_as_a_file(name, value, matrix)
         data = np.asfortranarray(_array(name, value, (None, None, None)), dtype=np.float32)
         check_intensities(name, data)
         volumes[name] = Volume(data, matrix)
     return Case(subject="case", **volumes)
+
+
+def _check_as_a_file(name: str, value: Any, affine: np.ndarray) -> None:
+    """Hold an array to what a file's header is held to, before memory is taken for it."""
+    from recoseg_hf.errors import InputError
+    from recoseg_hf.imaging.headers import Geometry, check_geometry
+
+    sizes = []
+    while isinstance(value, list) and value:
+        sizes.append(len(value))
+        value = value[0]
+    if len(sizes) != 3:
+        return  # `_array` says what is wrong with its shape
+    try:
+        check_geometry(name, Geometry(tuple(sizes), np.dtype(np.float32), 352, 1.0, 0.0, affine, True))
+    except InputError as error:
+        field = "affine" if "affine" in error.found else name
+        raise ValueError(f"inputs.{field}: {error.found}; expected {error.expected}.") from None
 
 
 def _array(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:

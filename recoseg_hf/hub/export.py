@@ -14,7 +14,7 @@ from recoseg_hf.files import shipped_folder, write_json
 from recoseg_hf.hub.card import card_source, configuration_values, read_values, render
 from recoseg_hf.hub.example import MOST_STEPS, draw_example
 from recoseg_hf.hub.inspection import inspect_folder
-from recoseg_hf.hub.manifest import write_manifest
+from recoseg_hf.hub.manifest import unlisted_files, write_manifest
 from recoseg_hf.hub.names import CARD, CARD_VALUES, INDEX, LICENSE, MANIFEST, PREPROCESSING, REQUIREMENTS
 from recoseg_hf.hub.python_files import copy_code
 from recoseg_hf.hub.run_folder import anonymous_record
@@ -175,6 +175,12 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise InputError(output, "it exists and is no export", "a new folder", "Choose another name.")
     if not overwrite:
         raise InputError(output, "it exists", "a new folder", "Choose another name, or add --overwrite.")
+    if output.is_symlink():
+        raise InputError(output, "it is a link", "the folder itself", "Name what it leads to, or another folder.")
+    if foreign := unlisted_files(output):
+        shown = f"{', '.join(foreign[:5])}{f' and {len(foreign) - 5} more' if len(foreign) > 5 else ''}"
+        remedy = "Move them away, or choose another name: the folder is replaced as a whole."
+        raise InputError(output, f"it holds files that no export wrote ({shown})", "an export alone", remedy)
 
 
 def _load(folder: Path) -> ReCoSegPipeline:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.hub.card import check_card, read_values
 from recoseg_hf.hub.names import CARD, CARD_VALUES, ENDPOINT, INDEX, NETS
+from recoseg_hf.learning.run_record import subjects_seen
 from recoseg_hf.learning.subjects import subject_hash
 
 # `/home/ann/x`, `C:\x`, `\\server\x`, `server:/x/y`, `file:///x`, `~/x`: not the slash of an address or of "and/or".
@@ -23,12 +26,15 @@ _SUBJECT = re.compile(
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 # Subjects may be called 1, 2, 3: such a word names nobody, and settings are full of them.
 _COUNT = re.compile(r"\d{1,4}")
+_PART = re.compile(r"[A-Za-z0-9]+")
+_MOST_PARTS = 12
+_SHORTEST_PART = 4  # shorter ones stand in many a word, and count only where they are the whole of it
 _TEXTS = (".json", ".md", ".txt", ".yaml", ".yml", ".jsonl", ".csv")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".h5")
 _DATA = (".nii", ".gz", ".arrow", ".parquet", ".dcm")
 
 
-def inspect_folder(folder: str | Path, subjects_seen: Collection[str] = ()) -> None:
+def inspect_folder(folder: str | Path, seen: Collection[str] = ()) -> None:
     """Refuse a Hub-shaped folder with anything in it that must not be published.
 
     Pickles and checkpoints, scans, an index that would run code, absolute paths, YAML that builds objects, subjects'
@@ -36,7 +42,7 @@ def inspect_folder(folder: str | Path, subjects_seen: Collection[str] = ()) -> N
 
     Args:
         folder: as `export_model` writes it.
-        subjects_seen: hashes of subjects' names from a training record; a word with such a hash is refused.
+        seen: hashes of subjects' names from a training record; a name with such a hash is refused, also within a word.
 
     Raises:
         InputError: naming the file and what is wrong in it.
@@ -45,11 +51,8 @@ def inspect_folder(folder: str | Path, subjects_seen: Collection[str] = ()) -> N
     for file in sorted(folder.rglob("*")):
         _check_kind(folder, file)
     check_index(folder)
-    for file in texts(folder):
-        content = file.read_text(encoding="utf-8")
-        for check in (_check_paths, _check_yaml, _check_subjects):
-            check(file.relative_to(folder), content)
-        _check_seen(file.relative_to(folder), content, set(subjects_seen))
+    contents = {file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8") for file in texts(folder)}
+    inspect_contents(contents, seen)
     if (folder / CARD_VALUES).is_file():
         check_card((folder / CARD).read_text(encoding="utf-8"), read_values(folder / CARD_VALUES))
 
@@ -76,12 +79,50 @@ def check_index(folder: Path) -> None:
         found = f"_class_name is {index.get('_class_name')!r}"
         raise InputError(file, found, "ReCoSegPipeline", "Export a model of recoseg_hf.")
     for name, value in index.items():
-        if isinstance(value, list) and value != [None, None] and value[0] != "diffusers":
+        if isinstance(value, list) and value != [None, None] and value[:1] != ["diffusers"]:
             remedy = "Save the model again with `save_pretrained`."
             raise InputError(file, f"{name} is {value}", "a class of diffusers", remedy)
     for name in NETS:
         if name in index and index[name] != [None, None] and not (folder / name / "config.json").is_file():
             raise InputError(folder / name, "no config.json", "the files of the net", "Export the model again.")
+
+
+def inspect_run(folder: Path, contents: Mapping[str, bytes | str]) -> None:
+    """Refuse to publish a training run's model with anything in it that must not be published.
+
+    Args:
+        folder: of the run.
+        contents: of `published_contents`: what is to be uploaded, a file's path or its bytes, by name.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    check_index(folder)
+    for name, content in contents.items():
+        if isinstance(content, str) and Path(content).is_symlink():
+            raise _refused(Path(name), "it is a link", "a plain file", "Put the file itself there.")
+    as_texts = {
+        name: content.decode() if isinstance(content, bytes) else Path(content).read_text(encoding="utf-8")
+        for name, content in contents.items()
+        if name.endswith(_TEXTS)
+    }
+    inspect_contents(as_texts, subjects_seen(folder) or ())
+
+
+def inspect_contents(contents: Mapping[str, str], seen: Collection[str] = ()) -> None:
+    """Refuse texts with anything in them that must not be published, as `inspect_folder` does for those of a folder.
+
+    Args:
+        contents: texts by the name that they are to be published under.
+        seen: as for `inspect_folder`.
+
+    Raises:
+        InputError: naming the file and what is wrong in it.
+    """
+    for name, content in sorted(contents.items()):
+        for check in (_check_paths, _check_yaml, _check_subjects):
+            check(Path(name), content)
+        _check_seen(Path(name), content, set(seen))
 
 
 def _check_kind(folder: Path, file: Path) -> None:
@@ -122,14 +163,26 @@ def _check_subjects(name: Path, content: str) -> None:
         raise _at(name, content, found, "what looks like a subject's id", "no subject's id", "Take it out.")
 
 
-def _check_seen(name: Path, content: str, subjects_seen: set[str]) -> None:
-    if not subjects_seen:
+def _check_seen(name: Path, content: str, seen: set[str]) -> None:
+    if not seen:
         return
+    is_seen = functools.cache(lambda word: subject_hash(word) in seen)  # few words, and many of them often
     for found in _WORD.finditer(content):
-        word = found[0].rstrip(".")
-        if not _COUNT.fullmatch(word) and subject_hash(word) in subjects_seen:
-            found_here = "the id of a subject that the model was trained on"
-            raise _at(name, content, found, found_here, "no subject's id", "Take it out.")
+        for word in _names_in(found[0]):
+            if is_seen(word):
+                found_here = "the id of a subject that the model was trained on"
+                raise _at(name, content, found, found_here, "no subject's id", "Take it out.")
+
+
+def _names_in(word: str) -> Iterator[str]:
+    """The names that a word may be or hold: `site_Anna` and `Anna` of `site_Anna_t1.nii`."""
+    if not _COUNT.fullmatch(word.rstrip(".")):
+        yield word.rstrip(".")
+    parts = [*_PART.finditer(word)][:_MOST_PARTS]
+    for first, last in itertools.combinations_with_replacement(parts, 2):
+        name = word[first.start() : last.end()]
+        if len(name) >= _SHORTEST_PART and not _COUNT.fullmatch(name):
+            yield name
 
 
 def _at(name: Path, content: str, found: re.Match[str], what: str, expected: str, remedy: str) -> InputError:

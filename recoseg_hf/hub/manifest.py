@@ -24,6 +24,15 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
     write_json(folder / MANIFEST, {"format": FORMAT, "files": files, **about})
 
 
+def unlisted_files(folder: Path) -> list[str]:
+    """Return what lies in an exported folder and is not in its manifest, whatever it is: names, sorted."""
+    listed = read_values(folder / MANIFEST).get("files")
+    known = {*(listed if isinstance(listed, dict) else ()), MANIFEST}
+    found = (file for file in folder.rglob("*") if file.is_symlink() or not file.is_dir())
+    names = (file.relative_to(folder).as_posix() for file in found)
+    return sorted(name for name in names if name not in known and "__pycache__" not in name)
+
+
 def listed_files(folder: str | Path) -> list[Path]:
     """Return the files of an exported folder, the manifest among them, after comparing each with its hash.
 

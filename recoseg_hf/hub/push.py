@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.hub.inspection import inspect_folder
+from recoseg_hf.hub.inspection import inspect_folder, inspect_run
 from recoseg_hf.hub.manifest import listed_files
 from recoseg_hf.hub.names import MANIFEST
 from recoseg_hf.hub.run_folder import published_contents
@@ -95,13 +95,15 @@ def push_model(folder: str | Path, hub_id: str, private: bool = True) -> str:
         The commit's address.
 
     Raises:
-        InputError: the Hub cannot be reached or refuses, or the repository is there and public though a private one
-            was asked for; the model stays in its folder.
+        InputError: what would be uploaded holds what must not be published, the Hub cannot be reached or refuses, or
+            the repository is there and public though a private one was asked for; the model stays in its folder.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
     folder, api = Path(folder), HfApi()
-    operations = [CommitOperationAdd(name, content) for name, content in published_contents(folder).items()]
+    contents = published_contents(folder)
+    inspect_run(folder, contents)
+    operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
     with _explained(hub_id, folder):
         _make(api, hub_id, private, "--hub_private_repo false")
         return str(api.create_commit(hub_id, operations, commit_message="Upload a trained pipeline").commit_url)

@@ -92,10 +92,19 @@ def read_geometry(path: str | Path, head: bytes) -> Geometry:
     except (HeaderDataError, ValueError, OverflowError, KeyError, np.linalg.LinAlgError) as error:
         found = f"its header cannot be understood ({error})"
         raise InputError(path, found, "a valid NIfTI header", "Convert the original scan again.") from error
+    check_geometry(path, geometry)
+    return geometry
+
+
+def check_geometry(name: str | Path, geometry: Geometry) -> None:
+    """Hold a volume's grid and type to the limits of a file, wherever they come from.
+
+    Raises:
+        InputError: naming `name`, for the first check that failed.
+    """
     for check in _CHECKS:
         if problem := check(geometry):
-            raise InputError(path, *problem)
-    return geometry
+            raise InputError(name, *problem)
 
 
 def _header_class(path: str | Path, head: bytes) -> type[nib.Nifti1Header]:

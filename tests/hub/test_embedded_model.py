@@ -11,6 +11,7 @@ from recoseg_hf.hub import published_contents, published_files, push_model, rend
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.inference.saving import save_pipeline
+from recoseg_hf.learning.subjects import subject_hash
 from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
 
 
@@ -91,6 +92,41 @@ def test_no_path_is_published(tiny_pipeline, tmp_path):
     save_pipeline(ReCoSegPipeline.from_pretrained(tmp_path / "first"), tmp_path / "second")
     for file in published_files(tmp_path / "second"):
         assert str(tmp_path).encode() not in file.read_bytes(), file.name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("README.md", "Weights of /home/ann/run.\n", r"^README\.md: line 1 holds the path '/home/ann/run'"),
+        ("README.md", "---\nx: !!python/object:os.system {}\n---\n", r"^README\.md: line 2 holds the YAML tag"),
+        ("LICENSE.md", "For sub-Ann01.\n", r"^LICENSE\.md: line 1 holds what looks like a subject's id"),
+        (
+            "LICENSE.md",
+            "Thanks to patient_Ann_t1.\n",
+            r"^LICENSE\.md: line 1 holds the id of a subject that",
+        ),
+        (
+            "segmenter/config.json",
+            '{"_name_or_path": "/data/run"}',
+            r"^segmenter/config\.json: .* the path '/data",
+        ),
+        ("model_index.json", '{"_class_name": ["diffusers_modules.x", "P"]}', "it names diffusers_modules"),
+    ],
+)
+def test_what_must_not_be_published_is_refused_before_asking_anybody(tiny_pipeline, tmp_path, name, content, message):
+    tiny_pipeline.save_pretrained(tmp_path)
+    (tmp_path / "training_record.json").write_text(json.dumps({"subjects_seen": [subject_hash("patient_Ann")]}))
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        push_model(tmp_path, "site/model")
+
+
+def test_a_link_in_a_run_is_not_followed_to_the_hub(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path / "run")
+    (tmp_path / "private.json").write_text("{}")
+    (tmp_path / "run" / "segmenter" / "more.json").symlink_to(tmp_path / "private.json")
+    with pytest.raises(InputError, match=r"^segmenter/more\.json: it is a link; expected a plain file"):
+        push_model(tmp_path / "run", "site/model")
 
 
 @pytest.mark.parametrize("offline", [True, False])

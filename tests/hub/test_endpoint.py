@@ -88,6 +88,8 @@ def answers(loopback_hub, exported, case, tmp_path_factory):
         "too many steps": {"inputs": files, "parameters": {"num_inference_steps": 10**9}},
         "seed": {"inputs": files, "parameters": {"seed": 2**64}},
         "huge number": {"inputs": arrays | {"t1": [[[10**400]]]}},
+        "no settings": {"inputs": files, "parameters": []},
+        "far voxels": {"inputs": arrays | {"affine": np.diag([1e9, 1e9, 1e9, 1]).tolist()}},
         "no voxels": {"inputs": arrays | {"t1": [[[]]]}},
         "threshold": {"inputs": files, "parameters": {"mask_threshold": 7}},
         "measured without": {"inputs": three, "parameters": {"residual_source": "measured"}},
@@ -154,7 +156,9 @@ def test_without_t1ce_it_says_what_the_residual_was(answers):
         ("mixed", "inputs: some scans are text and some are arrays"),
         ("ragged", "inputs.t1: expected nested lists of numbers, all rows of one length."),
         ("flat", "inputs.t1: its shape is (2,); expected any x any x any."),
-        ("singular", "inputs.affine: it maps no voxel to a place"),
+        ("singular", "inputs.affine: its affine gives a voxel spacing of 0 x 0 x 0 mm; expected 0.05 to 20 mm."),
+        ("far voxels", "inputs.affine: its affine gives a voxel spacing of 1e+09 x 1e+09 x 1e+09 mm"),
+        ("no settings", 'parameters: expected an object, such as {"seed": 0}.'),
         ("other grid", "inputs.t1: its shape is"),
         ("constant", "inputs.t1: "),
         ("other setting", "parameters.steps is not known; expected num_inference_steps, "),
@@ -185,3 +189,12 @@ def test_base64_may_be_wrapped_and_be_a_data_address(tmp_path):
     read = read_case(scans, tmp_path)
     assert np.array_equal(read.t1.data, case.t1.data)
     assert read.t1ce is None
+
+
+def test_an_array_is_held_to_the_voxels_of_a_file_before_it_is_one(monkeypatch):
+    from recoseg_hf.imaging import headers
+
+    monkeypatch.setattr(headers, "MAX_VOXELS", 26)
+    scans = {name: [[[0.0] * 3] * 3] * 3 for name in ("flair", "t1", "t2")}
+    with pytest.raises(ValueError, match=r"^inputs\.flair: its header declares 27 voxels .*; expected at most 26"):
+        read_case(scans, None)

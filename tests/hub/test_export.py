@@ -99,6 +99,7 @@ def evaluation(tmp_path_factory) -> Path:
         masks = [Volume((generator.random((6, 6, 4)) < 0.5).astype(np.uint8), np.eye(4)) for _ in range(2)]
         records.append(compare_case(*masks) | {"subject": name})
     result = aggregate(records) | {"paper": None, "regions": {"tc": aggregate(records)}, "missing": ["Dora"]}
+    result |= {"excluded_by": "Emil", "late": ["Fred"], "regions_of": {"Gina": 1.0}}  # of a later version, say
     file = tmp_path_factory.mktemp("evaluation") / "metrics.json"
     write_json(file, result)
     return file
@@ -115,7 +116,7 @@ def test_an_evaluation_fills_card_and_model_index_and_names_nobody(tiny_model, e
     index = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"][0]
     assert index["dataset"]["name"] == "the test set of nowhere, 3 subjects"
     assert index["metrics"][0]["value"] == round(measured["value"], 4)
-    for name in ("Anna", "Bert", "Cleo", "Dora"):
+    for name in ("Anna", "Bert", "Cleo", "Dora", "Emil", "Fred", "Gina"):
         assert name not in card + json.dumps(source)
 
 
@@ -249,6 +250,14 @@ def test_a_subject_of_the_training_record_is_found_by_its_hash(copy_of_export):
         inspect_folder(copy_of_export, [subject_hash("patient_Ann")])
 
 
+@pytest.mark.parametrize("line", ["patient_Ann_t1.nii", "site-patient_Ann", "see scans/patient_Ann.v2."])
+def test_a_subject_is_found_within_a_word(copy_of_export, line):
+    (copy_of_export / "LICENSE.md").write_text(f"{line}\n")
+    with pytest.raises(InputError, match=r"^LICENSE\.md: line 1 holds the id of a subject that the model was trained"):
+        inspect_folder(copy_of_export, [subject_hash("patient_Ann")])
+    inspect_folder(copy_of_export, [subject_hash("patient_Anna"), subject_hash("Ann")])
+
+
 def test_subjects_called_by_a_count_are_no_reason_to_refuse_every_number(copy_of_export):
     inspect_folder(copy_of_export, [subject_hash(str(number)) for number in range(10_000)])
     (copy_of_export / "LICENSE.md").write_text("Trained on 4711815.\n")
@@ -262,6 +271,7 @@ def test_an_index_that_names_code_is_refused(copy_of_export):
     cases = {
         "it names diffusers_modules": whole | {"_class_name": ["diffusers_modules.local.pipeline", "ReCoSegPipeline"]},
         r"segmenter is \['mine', 'Net'\]": whole | {"segmenter": ["mine", "Net"]},
+        r"scheduler is \[\]": whole | {"scheduler": []},
         "_class_name is 'VolumePipeline'": whole | {"_class_name": "VolumePipeline"},
     }
     for message, content in cases.items():
@@ -333,6 +343,20 @@ def test_an_existing_folder_is_not_overwritten(exported, tiny_model, tmp_path):
     (tmp_path / "mine").write_text("")
     with pytest.raises(InputError, match="it exists and is no export"):
         export_model(tiny_model, tmp_path, overwrite=True)
+
+
+def test_an_export_with_files_of_others_in_it_is_not_replaced(copy_of_export, tiny_model):
+    (copy_of_export / "notes").mkdir()
+    (copy_of_export / "notes" / "mine.txt").write_text("")
+    with pytest.raises(InputError, match=r"it holds files that no export wrote \(notes/mine\.txt\)"):
+        export_model(tiny_model, copy_of_export, overwrite=True)
+    assert (copy_of_export / "notes" / "mine.txt").is_file()
+    (copy_of_export / "notes" / "mine.txt").unlink()
+    link = copy_of_export.with_name("link")
+    link.symlink_to(copy_of_export)
+    with pytest.raises(InputError, match="it is a link; expected the folder itself"):
+        export_model(tiny_model, link, overwrite=True)
+    assert (copy_of_export / "model_index.json").is_file()
 
 
 def test_the_working_folder_is_not_replaced(copy_of_export, tiny_model, monkeypatch):
