@@ -224,8 +224,12 @@ def as_answer(prediction: Any, wanted: list[str], scratch: Path) -> dict[str, An
 
 
 def plain_message(error: Exception, scratch: Path) -> str:
-    """An error of the library in the words of a request: fields in place of files."""
-    text = str(error).replace(f"{scratch}/", "inputs.")
+    """An error of the library in the words of a request: fields in place of files; of several problems one a line."""
+    return "\n".join(_in_fields(line, scratch) for line in str(error).splitlines())
+
+
+def _in_fields(text: str, scratch: Path) -> str:
+    text = text.replace(f"{scratch}/", "inputs.")
     for name in SCANS:
         text = text.replace(f"{name}.nii", name)
     text = text.removeprefix("case case: ").replace("case case", "inputs")  # settings stand for themselves

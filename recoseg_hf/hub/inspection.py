@@ -147,8 +147,10 @@ def _check_yaml(name: Path, content: str) -> None:
 
     if name.suffix not in (".md", ".yaml", ".yml") or (name.suffix == ".md" and not content.startswith("---\n")):
         return
-    head = content.removeprefix("---\n").partition("\n---")[0] if name.suffix == ".md" else content
-    if found := _YAML_TAG.search(head):
+    start = len("---\n") if content.startswith("---\n") else 0
+    ending = content.find("\n---", start) if name.suffix == ".md" else -1
+    head = content[start : ending if ending >= 0 else None]
+    if found := _YAML_TAG.search(content, start, start + len(head)):
         remedy = "Make plain numbers of numpy's (`float(x)`) before they are written."
         raise _at(name, content, found, f"the YAML tag {found[0]!r}", "plain YAML", remedy)
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import math
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,14 +46,32 @@ def read_nifti(path: str | Path, content: bytes | None = None) -> tuple[np.ndarr
         check_is_image_file(path)
     else:
         check_is_image(path, content[:256])
+    with _explained(path), open(path, "rb") if content is None else io.BytesIO(content) as raw:
+        geometry, payload = _read_payload(path, raw)
+    return _decode(geometry, payload), geometry.affine
+
+
+def read_header(path: str | Path) -> Geometry:
+    """Read what a file says of its grid, and not one voxel: to refuse it before memory is taken for them.
+
+    Raises:
+        InputError: the file is missing, its header is damaged, or a check of the header failed.
+    """
+    path = Path(path)
+    check_is_image_file(path)
+    with _explained(path), open(path, "rb") as raw:
+        return read_geometry(path, _decompressed(raw).read(_LONGEST_HEADER))
+
+
+@contextlib.contextmanager
+def _explained(path: str | Path) -> Iterator[None]:
+    """Turn what reading raises into an error that names the file."""
     try:
-        with open(path, "rb") if content is None else io.BytesIO(content) as raw:
-            geometry, payload = _read_payload(path, raw)
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _damaged(path, f"its compressed data is broken ({error})") from error
     except OSError as error:  # a disk or network that fails halfway
         raise unreadable(path, error) from error
-    return _decode(geometry, payload), geometry.affine
 
 
 def is_compressed(path: Path) -> bool:
@@ -99,9 +119,7 @@ def _decode(geometry: Geometry, payload: bytes) -> np.ndarray:
 
 def _read_payload(path: str | Path, raw: BinaryIO) -> tuple[Geometry, bytes]:
     """Return what the header says, and the file decompressed; limits are checked before anything large is read."""
-    compressed = raw.read(2) == _GZIP_MAGIC
-    raw.seek(0)
-    stream: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw
+    stream = _decompressed(raw)
     head = stream.read(_LONGEST_HEADER)
     geometry = read_geometry(path, head)
     payload = head + stream.read(max(0, geometry.end - len(head)))  # a few voxels may end within the first bytes
@@ -109,6 +127,12 @@ def _read_payload(path: str | Path, raw: BinaryIO) -> tuple[Geometry, bytes]:
         raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
     _read_to_end(path, stream)
     return geometry, payload
+
+
+def _decompressed(raw: BinaryIO) -> BinaryIO:
+    compressed = raw.read(2) == _GZIP_MAGIC
+    raw.seek(0)
+    return gzip.GzipFile(fileobj=raw) if compressed else raw
 
 
 def _read_to_end(path: str | Path, stream: BinaryIO) -> None:

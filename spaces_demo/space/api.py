@@ -8,9 +8,10 @@ import gradio as gr
 
 from space import words
 from space.device import usual_and_most_steps
-from space.fields import scan_field
+from space.fields import checked, scan_field
 from space.session import Result, run
 from space.settings import MAX_SEED
+from space.shelf import SHELF, Ticket
 from space.uploads import example_case, uploaded_case
 
 _NOWHERE = gr.Progress()
@@ -28,10 +29,10 @@ def add_api(result: gr.State, concurrency_id: str) -> None:
     with gr.Column(visible=False):
         files = [scan_field(label) for label in words.FIELDS.values()]
         usual_steps, most_steps = usual_and_most_steps()
-        steps = gr.Slider(1, most_steps, usual_steps, step=1, label="Denoising steps")
-        seed = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, label="Seed")
-        without_t1ce = gr.Radio(["none", "ensemble"], value="none", label="Residual where no T1ce is given")
-        threshold = gr.Slider(0.01, 0.99, 0.5, step=0.01, label="Threshold")
+        steps = checked(gr.Slider(1, most_steps, usual_steps, step=1, label="Denoising steps"))
+        seed = checked(gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, label="Seed"))
+        without_t1ce = checked(gr.Radio(["none", "ensemble"], value="none", label="Residual where no T1ce is given"))
+        threshold = checked(gr.Slider(0.01, 0.99, 0.5, step=0.01, label="Threshold"))
         report = gr.JSON(label="Report")
         written = gr.File(file_count="multiple", interactive=False, label="Files")
     outputs = [result, report, written]
@@ -66,8 +67,9 @@ def example(steps: int, seed: int, progress: gr.Progress = _NOWHERE) -> list[Any
 
 
 @words.plainly
-def mask_at_threshold(result: Result | None, threshold: float) -> list[Any]:
+def mask_at_threshold(ticket: Ticket | None, threshold: float) -> list[Any]:
     """Make the mask of this session's last result anew, without running the nets. Returns the report and the files."""
+    result = SHELF.get(ticket)
     if result is None:
         raise words.told(words.GONE)
     return _written(result.at(threshold))
@@ -75,4 +77,4 @@ def mask_at_threshold(result: Result | None, threshold: float) -> list[Any]:
 
 def _written(result: Result) -> list[Any]:
     files = [str(file) for file in result.write()]
-    return [result, result.prediction.report, files]
+    return [SHELF.put(result), result.prediction.report, files]

@@ -1,4 +1,4 @@
-"""Fields for scans: what a visitor uploads, and nothing that this machine would have to fetch."""
+"""Fields that check what programs send: scans are uploaded and never fetched, settings lie within their range."""
 
 from __future__ import annotations
 
@@ -27,3 +27,32 @@ def scan_field(label: str, **settings: Any) -> gr.File:
 
     field.async_move_resource_to_block_cache = uploaded_alone
     return field
+
+
+def checked(field: gr.Slider | gr.Number | gr.Radio) -> gr.Slider | gr.Number | gr.Radio:
+    """Let a field refuse what is out of its range in words that name it.
+
+    Gradio's own say "Value 30 is greater than maximum value 20" and not which; what is no number at all fails later.
+    """
+    to_value = field.preprocess
+
+    def refused_by_name(payload: Any) -> Any:
+        numeric = isinstance(payload, int | float) and not isinstance(payload, bool)
+        empty = payload is None and not isinstance(field, gr.Slider)
+        if not empty and isinstance(field, gr.Radio) == numeric:
+            raise _refused(field, payload)
+        try:
+            return to_value(payload)
+        except gr.Error:
+            raise _refused(field, payload) from None
+
+    field.preprocess = refused_by_name
+    return field
+
+
+def _refused(field: gr.Slider | gr.Number | gr.Radio, payload: Any) -> gr.Error:
+    if isinstance(field, gr.Radio):
+        expected = " or ".join(str(value) for _, value in field.choices)
+    else:
+        expected = f"a number from {field.minimum:,} to {field.maximum:,}"
+    return words.told(f"{field.label}: {str(payload)[:40]!r} was given; expected {expected}.")

@@ -10,9 +10,10 @@ from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
 from space import html, words
 from space.api import add_api
 from space.device import load_model, usual_and_most_steps
-from space.fields import scan_field
+from space.fields import checked, scan_field
 from space.session import Result, run
 from space.settings import CACHE, MAX_SEED, STATIC, TIME_TO_LIVE
+from space.shelf import SHELF, Ticket
 from space.uploads import example_case, uploaded_case
 from space.viewer import SCRIPT, TEMPLATE, viewer_mask, viewer_scene
 
@@ -92,7 +93,7 @@ def _settings() -> tuple[gr.Component, ...]:
             value="none",
             label="Residual where no T1ce is given",
         )
-    return steps, seed, without_t1ce
+    return tuple(checked(field) for field in (steps, seed, without_t1ce))
 
 
 class _Results:
@@ -163,7 +164,7 @@ def segment_example(steps: int, seed: int, progress: gr.Progress = _NOWHERE) -> 
 def _show(result: Result) -> list[Any]:
     browser = result.browser
     return [
-        result,
+        SHELF.put(result),
         html.summary(result),
         gr.Column(visible=True),
         gr.Slider(
@@ -176,33 +177,40 @@ def _show(result: Result) -> list[Any]:
 
 
 @words.plainly
-def show_viewer(result: Result | None) -> str:
+def show_viewer(ticket: Ticket | None) -> str:
     """Fill the 3D viewer."""
-    return viewer_scene(_there(result).browser)
+    return viewer_scene(_there(ticket).browser)
 
 
 @words.plainly
-def show_slice(result: Result | None, number: int) -> str:
+def show_slice(ticket: Ticket | None, number: int) -> str:
     """Show another of the scan's own slices."""
-    result = _there(result)
+    result = _there(ticket)
     return html.panels(result, result.browser.position_of(int(number)))
 
 
 @words.plainly
-def move_threshold(result: Result | None, threshold: float, number: int) -> list[Any]:
+def move_threshold(ticket: Ticket | None, threshold: float, number: int) -> list[Any]:
     """Make the mask anew at another threshold; files made for the one before are withdrawn."""
-    result = _there(result).at(threshold)
+    result = _there(ticket).at(threshold)
     panels = html.panels(result, result.browser.position_of(int(number)))
-    return [result, html.summary(result), panels, viewer_mask(result.browser), gr.File(value=None, visible=False)]
+    return [
+        SHELF.put(result),
+        html.summary(result),
+        panels,
+        viewer_mask(result.browser),
+        gr.File(value=None, visible=False),
+    ]
 
 
 @words.plainly
-def prepare_files(result: Result | None) -> Any:
+def prepare_files(ticket: Ticket | None) -> Any:
     """Write the result's files."""
-    return gr.File(value=[str(file) for file in _there(result).write()], visible=True)
+    return gr.File(value=[str(file) for file in _there(ticket).write()], visible=True)
 
 
-def _there(result: Result | None) -> Result:
+def _there(ticket: Ticket | None) -> Result:
+    result = SHELF.get(ticket)
     if result is None:
         raise words.told(words.GONE)
     return result

@@ -10,7 +10,7 @@ STATIC = HERE / "static"
 EXAMPLE = Path(os.environ.get("RECOSEG_EXAMPLE", HERE / "example"))
 """Folder of the case that is shown in one click; the one shipped is simulated."""
 
-TIME_TO_LIVE = 30 * 60
+TIME_TO_LIVE = int(os.environ.get("RECOSEG_TIME_TO_LIVE", 30 * 60))
 """Seconds after which files and results are deleted."""
 
 MAX_STEPS = 20
@@ -21,7 +21,10 @@ MAX_SEED = 2**31 - 1
 MAX_VOXELS = 256**3
 """Of a scan. The library reads larger ones; here several visitors share one machine's memory."""
 
-CACHE = (5 * 60, TIME_TO_LIVE)
+MOST_BYTES = 4 * 2**30
+"""Of all visitors' results together, in memory."""
+
+CACHE = (min(5 * 60, TIME_TO_LIVE), TIME_TO_LIVE)
 """How often files are looked through, and the age at which they go, in seconds."""
 
 _SOFT, _SOFT_DARK = "#515c66", "#aab4bd"  # as far from their grounds as small print needs (WCAG 2.2: 4.5 to 1)
@@ -40,7 +43,7 @@ QUEUE = {"max_size": 8, "default_concurrency_limit": 1}
 
 LAUNCH = {
     "max_file_size": "64mb",
-    "state_session_capacity": 8,  # of 350 to 700 MB each; the visitor who waited longest makes room
+    "state_session_capacity": 64,  # tickets; what they stand for is bounded by MOST_BYTES
     "allowed_paths": [],
     "show_error": False,  # what a visitor is told is in `space.words`
     "share": False,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recoseg_hf import Case, InputError
+from recoseg_hf.errors import Problems
+from recoseg_hf.imaging.grids import covering_grid, ras_grid
+from recoseg_hf.imaging.headers import Geometry
+from recoseg_hf.imaging.nifti import read_header
 from space.settings import EXAMPLE, MAX_VOXELS
 from space.words import FIELDS, SUBJECT, about_field
 
@@ -34,9 +39,8 @@ def uploaded_case(uploads: Mapping[str, str | None]) -> Iterator[Case]:
         for name, file in files.items():
             os.symlink(uploads[name], file)
         try:
-            case = Case.from_files(**files, subject=SUBJECT)
-            _check_size(case)
-            yield case
+            _check_sizes(files)
+            yield Case.from_files(**files, subject=SUBJECT)
         except InputError as error:
             raise about_field(error, files) from None
 
@@ -58,13 +62,26 @@ def _check_complete(uploads: Mapping[str, str | None]) -> None:
             )
 
 
-def _check_size(case: Case) -> None:
-    flair = case.flair
-    voxels = max(flair.data.size, round(flair.data.size * 1000 * flair.voxel_volume_ml))  # its own, or of 1 mm
-    if voxels > MAX_VOXELS:
+def _check_sizes(files: Mapping[str, Path]) -> None:
+    """Refuse scans that are too large by their headers, all of them before a voxel of any is read."""
+    problems = Problems()
+    for name, file in files.items():
+        with problems.collected():
+            _check_size(FIELDS[name], read_header(file))
+    problems.raise_all()
+
+
+def _check_size(field: str, geometry: Geometry) -> None:
+    own = math.prod(geometry.shape)
+    try:  # the grid of 1 mm that covers it, which an oblique or sheared affine makes larger than the scan
+        covering = math.prod(covering_grid(*ras_grid(geometry.shape, geometry.affine), spacing=1.0)[0])
+    except ValueError:
+        covering = None
+    if covering is None or max(own, covering) > MAX_VOXELS:
+        shown = f"{max(own, covering):,} voxels" if covering else "too many voxels"
         raise InputError(
-            FIELDS["flair"],
-            f"it has {voxels:,} voxels{' at 1 mm' if voxels > flair.data.size else ''}",
+            field,
+            f"it has {shown}{' at 1 mm' if covering is None or covering > own else ''}",
             f"at most {MAX_VOXELS:,} on this shared machine",
             "Crop the scans to the head at 1 mm, or run `recoseg predict` on a machine of your own.",
         )

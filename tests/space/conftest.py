@@ -37,6 +37,8 @@ class Space:
         model: folder of the model that it runs.
         case: files of a case by modality, under names that tell of a patient.
         example: folder of the case it shows in one click.
+        process: that serves it.
+        log: what it printed.
     """
 
     url: str
@@ -44,6 +46,8 @@ class Space:
     model: Path
     case: dict[str, Path]
     example: Path
+    process: int
+    log: Path
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +78,7 @@ def space(tmp_path_factory, parts) -> Iterator[Space]:
         )
     try:
         _wait(f"http://127.0.0.1:{port}/", process, home / "log")
-        yield Space(f"http://127.0.0.1:{port}", folder, model, case, example)
+        yield Space(f"http://127.0.0.1:{port}", folder, model, case, example, process.pid, home / "log")
     finally:
         process.terminate()
         process.wait(timeout=60)

@@ -1,5 +1,6 @@
 """The Space as a program uses it: the command's results, each visitor's own, and errors in plain words."""
 
+import gzip
 import json
 import urllib.error
 import urllib.parse
@@ -7,6 +8,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -61,7 +63,10 @@ def test_results_are_those_of_the_command(space, client, tmp_path):
         assert report[part] == written[part], part
     page = files["case_report.html"].read_text(encoding="utf-8")
     assert "<html" in page
-    assert "DOE" not in page + json.dumps(report) + " ".join(files)
+    assert "DOE" not in page + json.dumps(report) + " ".join(files) + space.log.read_text()
+    for file in files.values():
+        content = file.read_bytes()
+        assert b"DOE^JOHN" not in (gzip.decompress(content) if file.suffix == ".gz" else content), file.name
 
 
 def test_a_threshold_needs_no_second_run(space, client, tmp_path):
@@ -123,8 +128,39 @@ def test_a_bad_file_is_named_by_its_field(space, client, tmp_path, content, mess
     file.write_bytes(content)
     with pytest.raises(Exception, match=message) as raised:
         segment(client, space.case, flair=file)
-    assert "DOE" not in str(raised.value)
+    assert "DOE" not in str(raised.value) + space.log.read_text()
     assert "/" not in str(raised.value).replace("NIfTI-1 or", "").replace("or XML", "")
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((32767,) * 3, r"^FLAIR file: its header declares 35,181,150,961,663 voxels; expected at most"),
+        (
+            (512, 512, 511),
+            r"^FLAIR file: it has 133,955,584 voxels; expected at most 16,777,216 on this shared machine",
+        ),
+    ],
+)
+def test_a_bomb_takes_no_memory_of_the_server(space, client, tmp_path, shape, message):
+    segment(client, space.case)  # so that all is loaded
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_sform(np.eye(4), code=1)
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    zeros = gzip.compress(bytes(2**24))
+    bomb = tmp_path / "bomb.nii.gz"
+    bomb.write_bytes(gzip.compress(header.binaryblock + bytes(4)) + 32 * zeros)  # 512 MB, in less than one
+    before = peak_megabytes(space.process)
+    with pytest.raises(Exception, match=message):
+        segment(client, space.case, flair=bomb)
+    assert peak_megabytes(space.process) - before < 100
+
+
+def peak_megabytes(process: int) -> int:
+    """The most memory that a process held so far."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def test_scans_that_do_not_fit_are_named_by_their_fields(space, client, tmp_path):
@@ -149,9 +185,12 @@ def test_an_ensemble_of_too_few_steps_is_told_in_words(space, client):
         segment(client, space.case, t1ce=None, without_t1ce="ensemble")
 
 
-@pytest.mark.parametrize(("setting", "value"), [("steps", 0), ("steps", 10_000), ("seed", -1)])
-def test_settings_out_of_range_are_refused(space, client, setting, value):
-    with pytest.raises(Exception, match=str(value)):
+@pytest.mark.parametrize(
+    ("setting", "value", "field"),
+    [("steps", 0, "Denoising steps"), ("steps", 10_000, "Denoising steps"), ("seed", -1, "Seed")],
+)
+def test_settings_out_of_range_are_refused_by_name(space, client, setting, value, field):
+    with pytest.raises(Exception, match=rf"^{field}: '{value}' was given; expected a number from "):
         segment(client, space.case, **{setting: value})
 
 
@@ -166,6 +205,9 @@ def test_what_is_served(space):
     assert status(space, f"/gradio_api/file={space.folder / 'static' / 'niivue.umd.js'}") == 200
     for path in (space.folder / "app.py", space.case["flair"], Path("/etc/passwd")):
         assert status(space, f"/gradio_api/file={path}") == 403
+    static = space.folder / "static"
+    for path in (f"{static}/../app.py", f"{static}/..%2fapp.py", f"{static}/%2e%2e/app.py", f"{static}/../../model"):
+        assert status(space, f"/gradio_api/file={path}") in (403, 404)
 
 
 def test_scans_of_more_than_the_limit_are_refused(space, parts, monkeypatch):
@@ -186,7 +228,7 @@ def fetch(space, path: str) -> dict:
 
 def status(space, path: str) -> int:
     try:
-        with urllib.request.urlopen(space.url + urllib.parse.quote(path, safe="/=")) as answer:
+        with urllib.request.urlopen(space.url + urllib.parse.quote(path, safe="/=%")) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         return error.code

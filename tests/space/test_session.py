@@ -1,6 +1,7 @@
 """What a visitor may ask for, and what is kept of it."""
 
 import asyncio
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from recoseg_hf import InputError
-from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import predict_case
+from tests.factories import affine, raw_bytes
+from tests.hub.poison import poisoned_torch_file
 from tests.inference.cases import make_case
 
 gr = pytest.importorskip("gradio")
@@ -86,12 +88,108 @@ def test_an_address_is_not_fetched(parts, tmp_path):
     assert raised.value.message.startswith("T1 file: an address was given; expected an uploaded file.")
 
 
-def test_thick_voxels_count_as_what_they_become(parts, monkeypatch):
+def geometry(shape, spacing=(1.0, 1.0, 1.0), shear=0.0):
+    from recoseg_hf.imaging.headers import Geometry
+
+    matrix = affine("RAS", spacing)
+    matrix[0, 1] = shear
+    return Geometry(shape, np.dtype(np.float32), 352, 1.0, 0.0, matrix, True)
+
+
+@pytest.mark.parametrize(
+    ("scan", "found"),
+    [
+        (geometry((10, 10, 10)), None),
+        (geometry((10, 10, 11)), r"it has 1,100 voxels;"),
+        (geometry((5, 5, 10), (2.0, 2.0, 2.0)), r"it has 2,000 voxels at 1 mm;"),
+        (geometry((10, 10, 10), shear=15.0), r"it has 16,000 voxels at 1 mm;"),  # of a box around it
+        (geometry((400, 400, 400), (20.0, 20.0, 20.0)), r"it has too many voxels at 1 mm;"),
+    ],
+)
+def test_a_scan_counts_as_what_it_becomes(parts, monkeypatch, scan, found):
     from space import uploads
 
-    case = make_case()
-    wide = Volume(case.flair.data, case.flair.affine * np.array([[2.0], [2.0], [2.0], [1.0]]))
-    monkeypatch.setattr(uploads, "MAX_VOXELS", 8 * case.flair.data.size - 1)
-    uploads._check_size(case)
-    with pytest.raises(InputError, match=rf"it has {8 * case.flair.data.size:,} voxels at 1 mm"):
-        uploads._check_size(replace(case, **dict.fromkeys(("flair", "t1", "t2", "t1ce"), wide)))
+    monkeypatch.setattr(uploads, "MAX_VOXELS", 1000)
+    if found is None:
+        uploads._check_size("T2 file", scan)
+        return
+    with pytest.raises(InputError, match=f"^T2 file: {found} expected at most 1,000 on this shared machine"):
+        uploads._check_size("T2 file", scan)
+
+
+def test_every_scan_that_is_too_large_is_named_and_none_is_read(parts, monkeypatch, tmp_path):
+    from space import uploads
+
+    monkeypatch.setattr(uploads, "MAX_VOXELS", 999)
+    files = {name: tmp_path / name for name in ("flair", "t1", "t2", "t1ce")}
+    for name, file in files.items():  # headers alone: reading on would find that there are no voxels
+        file.write_bytes(raw_bytes(np.zeros((10, 10, 9 if name == "t1" else 10), np.float32))[:400])
+    with pytest.raises(InputError) as raised, uploads.uploaded_case({name: str(file) for name, file in files.items()}):
+        pass
+    lines = str(raised.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["FLAIR file", "T2 file", "T1ce file"]
+    assert all("it has 1,000 voxels; expected at most 999" in line for line in lines)
+
+
+def test_a_pickle_that_is_uploaded_is_not_run(parts, tmp_path):
+    from space.uploads import uploaded_case
+
+    (tmp_path / "x").write_bytes(poisoned_torch_file(tmp_path / "it-ran"))
+    with (
+        pytest.raises(InputError, match=r"^FLAIR file: it is a zip archive"),
+        uploaded_case(dict.fromkeys(("flair", "t1", "t2", "t1ce"), str(tmp_path / "x"))),
+    ):
+        pass
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_the_oldest_result_makes_room_and_one_without_a_ticket_goes(parts):
+    from space.shelf import Shelf, bytes_of
+
+    shelf = Shelf(most_bytes=2500)
+    results = [{"mask": np.zeros(1000, np.uint8), "number": number} for number in range(4)]
+    assert bytes_of({"a": results[0], "b": results[0]}) == 1000, "each array once"
+    first, second = shelf.put(results[0]), shelf.put(results[1])
+    assert shelf.get(first) is results[0]  # so the second is the one asked for longest ago
+    third = shelf.put(results[2])
+    assert [shelf.get(ticket) for ticket in (first, second, third)] == [results[0], None, results[2]]
+    assert shelf.bytes_kept == 2000
+    del first
+    assert shelf.bytes_kept == 1000
+    assert shelf.get(None) is None
+    large = shelf.put({"mask": np.zeros(9000, np.uint8)})
+    assert (shelf.get(third), shelf.bytes_kept) == (None, 9000)
+    assert shelf.get(large) is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "message"),
+    [
+        ("Slider", 21, r"^Slider: '21' was given; expected a number from 1 to 20"),
+        ("Slider", None, r"^Slider: 'None' was given"),
+        ("Slider", "a" * 900, r"^Slider: 'a{40}' was given"),
+        ("Number", [1], r"^Number: '\[1\]' was given; expected a number from 0 to 9"),
+        ("Number", True, r"^Number: 'True' was given"),
+        ("Radio", "x", r"^Radio: 'x' was given; expected none or ensemble"),
+        ("Radio", {"a": 1}, r"^Radio: .* was given; expected none or ensemble"),
+    ],
+)
+def test_a_setting_that_does_not_do_is_named(parts, field, given, message):
+    from space.fields import checked
+
+    fields = {
+        "Slider": gr.Slider(1, 20, 2, step=1, label="Slider"),
+        "Number": gr.Number(0, minimum=0, maximum=9, label="Number"),
+        "Radio": gr.Radio(["none", "ensemble"], label="Radio"),
+    }
+    with pytest.raises(gr.Error) as raised:
+        checked(fields[field]).preprocess(given)
+    assert re.match(message, raised.value.message)
+
+
+def test_settings_that_do_pass(parts):
+    from space.fields import checked
+
+    assert checked(gr.Slider(1, 20, 2, step=1, label="Steps")).preprocess(20) == 20
+    assert checked(gr.Number(0, precision=0, label="Seed", minimum=0, maximum=9)).preprocess(None) is None
+    assert checked(gr.Radio(["none", "ensemble"], label="Residual")).preprocess("none") == "none"
