@@ -23,6 +23,7 @@ PAGES = {
     "spaces_demo/README.md": "space.md",
     "recoseg_hf/pretrained/recoseg-small/README.md": "model_card.md",
     "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "CHANGELOG.md": "changelog.md",
 }
 """Files of the repository that are pages as they are, by the page's name."""
@@ -49,7 +50,7 @@ NAV = (
         ),
     ),
     ("Reference", (("Python", "api.md"), ("Command line", "cli.md"), ("Model card", "model_card.md"))),
-    ("Project", (("Contributing", "contributing.md"), ("Changes", "changelog.md"))),
+    ("Project", (("Contributing", "contributing.md"), ("Security", "security.md"), ("Changes", "changelog.md"))),
 )
 """Headings and their pages, in order; a page that is not there is left out."""
 

@@ -180,7 +180,7 @@ def _check_as_a_file(name: str, value: Any, affine: np.ndarray) -> None:
     if len(sizes) != 3:
         return  # `_array` says what is wrong with its shape
     try:
-        check_geometry(name, Geometry(tuple(sizes), np.dtype(np.float32), 352, 1.0, 0.0, affine, True))
+        check_geometry(name, Geometry.of_array(tuple(sizes), affine))
     except InputError as error:
         field = "affine" if "affine" in error.found else name
         raise ValueError(f"inputs.{field}: {error.found}; expected {error.expected}.") from None

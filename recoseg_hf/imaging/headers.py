@@ -52,6 +52,12 @@ class Geometry:
     pixdim: tuple[float, ...]
     disagreement: float
 
+    @classmethod
+    def of_array(cls, shape: tuple[int, ...], affine: np.ndarray) -> Geometry:
+        """What the header of a float32 file would say of an array that comes without one."""
+        spacing = tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist())
+        return cls(shape, np.dtype(np.float32), 348, 352, 1.0, 0.0, affine, True, spacing, 0.0)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape without a fourth axis of length one."""

@@ -1,6 +1,7 @@
 """What a visitor may ask for, and what is kept of it."""
 
 import asyncio
+import inspect
 import re
 import tempfile
 from dataclasses import replace
@@ -93,7 +94,7 @@ def geometry(shape, spacing=(1.0, 1.0, 1.0), shear=0.0):
 
     matrix = affine("RAS", spacing)
     matrix[0, 1] = shear
-    return Geometry(shape, np.dtype(np.float32), 352, 1.0, 0.0, matrix, True)
+    return Geometry.of_array(shape, matrix)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,19 @@ def test_every_scan_that_is_too_large_is_named_and_none_is_read(parts, monkeypat
     lines = str(raised.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == ["FLAIR file", "T2 file", "T1ce file"]
     assert all("it has 1,000 voxels; expected at most 999" in line for line in lines)
+
+
+def test_the_spaces_limits_are_set(parts):
+    from space.settings import CACHE, LAUNCH, MOST_BYTES, QUEUE
+
+    assert QUEUE == {"max_size": 8, "default_concurrency_limit": 1}
+    off = ("show_error", "share", "enable_monitoring", "mcp_server", "run_history", "ssr_mode")
+    assert not any(LAUNCH[name] for name in off)
+    assert (LAUNCH["max_file_size"], LAUNCH["allowed_paths"]) == ("64mb", [])
+    assert LAUNCH["state_session_capacity"] <= 64
+    assert CACHE == (300, 1800)
+    assert MOST_BYTES == 4 * 2**30
+    assert LAUNCH.keys() <= inspect.signature(gr.Blocks.launch).parameters.keys(), "Gradio still knows them all"
 
 
 def test_a_pickle_that_is_uploaded_is_not_run(parts, tmp_path):

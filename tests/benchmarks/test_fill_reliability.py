@@ -1,0 +1,30 @@
+"""The numbers in docs/reliability.md are those of the committed results, and no other."""
+
+from benchmarks.fill_reliability import PAGE, PARTS, filled, space_load
+
+
+def test_the_page_holds_what_was_measured():
+    text = PAGE.read_text(encoding="utf-8")
+    assert filled(text) == text, "run `python -m benchmarks.fill_reliability`"
+
+
+def test_every_part_has_its_place_once():
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(text.count(f"<!-- measured: {name} -->") == 1 for name in PARTS)
+    assert all(text.count(f"<!-- measured: {name} end -->") == 1 for name in PARTS)
+
+
+def test_a_loads_numbers_stand_in_its_table():
+    counts = ("requests", "answers_right", "answers_wrong", "bad_input_told", "refusals", "left", "errors")
+    result = {name: 11 + place for place, name in enumerate(counts)} | {
+        "clients": 20, "minutes": 10, "cores": 2, "load_before": 0.1, "waiting_most": 8, "files_most": 321,
+        "megabytes_before": 1024, "megabytes_peak": 3072, "afterwards": {"megabytes_after": 1536, "files_left": 0},
+        "seconds": {"slab": {"p50": 1.25, "p95": 9.0, "n": 7}, "threshold": None, "example": None},
+    }  # fmt: skip
+    shown = space_load(result)
+    assert "| requests | 11 |" in shown
+    assert "| errors | 17 |" in shown
+    assert "| seconds for a slab, median and 95th percentile | 1.2 and 9.0, n = 7 |" in shown
+    assert "| seconds for the whole case, median and 95th percentile | none |" in shown
+    assert "| memory in GB: before, at most, after | 1.0 / 3.0 / 1.5 |" in shown
+    assert "| temporary files, at most and after | 321 / 0 |" in shown
