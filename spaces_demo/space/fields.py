@@ -26,6 +26,8 @@ def scan_field(label: str, **settings: Any) -> gr.File:
         return await to_cache(place)
 
     field.async_move_resource_to_block_cache = uploaded_alone
+    # Gradio's own leaves an empty temporary file behind for every scan, which nothing ever deletes.
+    field.preprocess = lambda upload: None if upload is None else str(upload.path)
     return field
 
 

@@ -141,5 +141,7 @@ def test_a_parameter_that_lacks_is_named(tiny_model, tmp_path):
     tensors = load_file(file)
     lost = tensors.pop("conv_in.bias")
     save_file(tensors | {"conv_in.bios": lost}, file)
-    with pytest.raises(CheckpointError, match=r"segmenter: its weights lack conv_in\.bias; expected a tensor for each"):
+    with pytest.raises(
+        CheckpointError, match=r"segmenter: its weights lack conv_in\.bias; expected a tensor for each"
+    ):
         load_pipeline(tmp_path / "model", device="cpu")

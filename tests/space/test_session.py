@@ -19,6 +19,20 @@ from tests.inference.cases import make_case
 gr = pytest.importorskip("gradio")
 
 
+def test_an_upload_leaves_no_file_of_gradios_own(parts, tmp_path):
+    from gradio.data_classes import FileData
+
+    from space.fields import scan_field
+
+    (tmp_path / "scan.nii").write_bytes(b"scan")
+    field = scan_field("T1 file")
+    field.GRADIO_CACHE = str(tmp_path / "cache")
+    (tmp_path / "cache").mkdir()
+    assert field.preprocess(FileData(path=str(tmp_path / "scan.nii"))) == str(tmp_path / "scan.nii")
+    assert field.preprocess(None) is None
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 @pytest.fixture(scope="module")
 def result(parts, tiny_pipeline):
     from recoseg_hf.inference.browsing import SliceBrowser
