@@ -9,10 +9,11 @@ import gradio as gr
 from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
 from space import html, words
 from space.api import add_api
+from space.cleaning import NEVER
 from space.device import load_model, usual_and_most_steps
 from space.fields import checked, scan_field
 from space.session import Result, run
-from space.settings import CACHE, MAX_SEED, STATIC, TIME_TO_LIVE
+from space.settings import MAX_SEED, STATIC, TIME_TO_LIVE
 from space.shelf import SHELF, Ticket
 from space.uploads import example_case, uploaded_case
 from space.viewer import SCRIPT, TEMPLATE, viewer_mask, viewer_scene
@@ -29,7 +30,9 @@ _NOWHERE = gr.Progress()
 def build_page() -> gr.Blocks:
     """Lay out the page and wire it up."""
     gr.set_static_paths([STATIC])
-    with gr.Blocks(title=f"{TITLE} demo", delete_cache=CACHE, analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(
+        title=f"{TITLE} demo", delete_cache=(NEVER, TIME_TO_LIVE), analytics_enabled=False, fill_width=True
+    ) as page:
         result = gr.State(None, time_to_live=TIME_TO_LIVE)
         gr.HTML(f"<h1>{TITLE}</h1><p>{INTRODUCTION}</p>", elem_id="introduction")
         gr.HTML(words.NOTICE.format(minutes=TIME_TO_LIVE // 60), elem_id="notice")

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import re
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,37 @@ def test_an_upload_leaves_no_file_of_gradios_own(parts, tmp_path):
     assert field.preprocess(FileData(path=str(tmp_path / "scan.nii"))) == str(tmp_path / "scan.nii")
     assert field.preprocess(None) is None
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_old_files_go(parts, tmp_path):
+    from space.cleaning import delete_old
+
+    page = gr.Blocks()
+    files = [str(tmp_path / f"{number}.nii") for number in range(3)]
+    for file in files[1:]:
+        Path(file).touch()
+    page.upload_file_set.update([*files, str(tmp_path)])  # the first is gone already, and a folder is no file of ours
+    delete_old(page, age=1000)
+    assert page.upload_file_set == {*files[1:], str(tmp_path)}
+    delete_old(page, age=-1)
+    assert (page.upload_file_set, list(tmp_path.iterdir())) == ({str(tmp_path)}, [])
+
+
+def test_a_visitor_who_uploads_does_not_stop_the_cleaning(parts, tmp_path):
+    from space.cleaning import delete_old
+
+    page = gr.Blocks()
+
+    def upload() -> None:
+        for number in range(20_000):
+            page.upload_file_set.add(str(tmp_path / str(number)))
+
+    visitor = threading.Thread(target=upload)
+    visitor.start()
+    while visitor.is_alive():
+        delete_old(page, age=-1)
+    delete_old(page, age=-1)
+    assert page.upload_file_set == set()
 
 
 @pytest.fixture(scope="module")
