@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import multiprocessing
 import os
 import signal
@@ -30,11 +31,13 @@ class Kill:
             `save_file` (while weights are written), `write_json` (before its state or manifest), `sync` (after its
             renaming).
         call: which call of this process, counted from its start.
+        number: of the signal.
     """
 
     rank: int = 0
     function: str = "randomness"
     call: int = 0
+    number: int = signal.SIGKILL
 
 
 def script(name: str):
@@ -49,7 +52,7 @@ def script(name: str):
 def launch(name: str, arguments: Sequence[object], processes: int = 1, kill: Kill | None = None) -> list[int]:
     """Run a script on CPU processes and return their exit codes, negative for a signal.
 
-    A process that is left when another was killed is killed too, as by a power cut.
+    A process that is left when another was killed is killed too, as by a power cut; other signals end one by itself.
     """
     running = start(name, arguments, processes, kill)
     running[kill.rank if kill else 0].join(_PATIENCE)
@@ -100,16 +103,16 @@ def _run_rank(name: str, arguments: list[str], rank: int, processes: int, port: 
 
 
 def _arrange(kill: Kill) -> None:
-    """Let this process kill itself at the chosen point: no handler, no clean-up, nothing flushed."""
+    """Let this process send itself the signal at the chosen point; SIGKILL allows no clean-up, no flush."""
     from recoseg_hf.learning import checkpoints
     from recoseg_hf.learning.training_loop import TrainingRun
 
     def counted(function, last: int):
-        calls = iter(range(last + 1))
+        calls = itertools.count()
 
         def wrapper(*arguments, **options):
             if next(calls) == last:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), kill.number)
             return function(*arguments, **options)
 
         return wrapper

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from recoseg_hf.files import write_json
 from recoseg_hf.hub import TRAINING_RECORD, save_half
+from recoseg_hf.inference.saving import write_weight_hashes
 from recoseg_hf.learning.soup import mean_of_segmenters
 from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
 
@@ -40,6 +41,7 @@ def main() -> None:
         num_inference_steps=options.num_inference_steps,
     )
     save_half(pipeline, options.output)
+    write_weight_hashes(options.output)
     write_json(options.output / TRAINING_RECORD, json.loads(options.record.read_text()))
 
 

@@ -1,6 +1,6 @@
 """The commands together, and what the process exits with.
 
-0: done. 2: wrong usage. 3: an input cannot be used. 70: a fault of ours. 130: interrupted.
+0: done. 2: wrong usage. 3: an input cannot be used. 70: a fault of ours. 130: interrupted. 143: told to end.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from recoseg_hf.cli.audit import audit
 from recoseg_hf.cli.check import check
 from recoseg_hf.cli.dataset_card import dataset_card
 from recoseg_hf.cli.demo import demo
+from recoseg_hf.cli.ending import Terminated, ending_in_order
 from recoseg_hf.cli.evaluate import evaluate
-from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED
+from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_TERMINATED
 from recoseg_hf.cli.export import export
 from recoseg_hf.cli.predict import predict
 from recoseg_hf.cli.prepare import prepare
@@ -37,12 +38,13 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with ending_in_order():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as ended:
             typer.echo("Interrupted.", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            raise typer.Exit(EXIT_TERMINATED if isinstance(ended, Terminated) else EXIT_INTERRUPTED) from None
         except RecosegError as error:
             _explain(ctx, str(error))
             raise typer.Exit(EXIT_BAD_INPUT) from error
@@ -88,7 +90,8 @@ def recoseg(
 ) -> None:
     """Residual-guided brain tumour segmentation (ReCoSeg++). Research use only; not a medical device.
 
-    Exit codes: 0 done, 2 wrong usage, 3 an input cannot be used, 70 internal error, 130 interrupted.
+    Exit codes: 0 done, 2 wrong usage, 3 an input cannot be used, 70 internal error, 130 interrupted,
+    143 told to end (SIGTERM).
     """
 
 

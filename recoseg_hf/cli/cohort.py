@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +51,7 @@ def run_cohort(
     place = Place.from_environment()
     silence_libraries()
     tune_process()
-    with _ending_in_order(), case_bar(shown=place.rank == 0) as bar:
+    with _telling_how_to_go_on(), case_bar(shown=place.rank == 0) as bar:
         bar.enter("Looking for cases")
         from recoseg_hf.inference import find_cohort, predict_cohort
         from recoseg_hf.inference.report import describe_model
@@ -143,18 +142,9 @@ def _tell_failures(failed: list[dict[str, Any]], listing: Path) -> None:
 
 
 @contextlib.contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """End when a scheduler or launcher says so as with Ctrl-C: what is half done is cleared away."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # said again, it must not break off the clearing
-        raise KeyboardInterrupt
-
-    earlier = signal.signal(signal.SIGTERM, interrupt)
+def _telling_how_to_go_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
         typer.echo("The same command goes on with the cases that are not finished.", err=True)
         raise
-    finally:
-        signal.signal(signal.SIGTERM, earlier)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _EXPECTED = "RANK, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as `accelerate launc
 _REMEDY = "Start the processes with one of these."
 _START_TIMEOUT = timedelta(minutes=10)
 _POLL_SECONDS = 0.2
+_BEAT_SECONDS = 5.0
+_PATIENCE_SECONDS = 120.0  # without a beat: the process is lost, or its machine
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Exchange:
         self._counted = 0
         if place.size > 1:
             self._store = _join(place)
+            threading.Thread(target=self._beat, daemon=True).start()
 
     def count(self) -> int:
         """Count one more case; return how many all the processes have counted."""
@@ -108,7 +112,7 @@ class Exchange:
         """Hand in this process's rows of JSON values; the first process waits for the others' and returns them all.
 
         Raises:
-            InputError: the connection to the other processes is lost.
+            InputError: the connection to the other processes is lost, or one of them shows no life any more.
         """
         if self._store is None:
             return rows
@@ -116,16 +120,31 @@ class Exchange:
             self._store.set(f"rows/{self._place.rank}", json.dumps(rows))
             return rows if self._place.rank else [row for part in self._parts() for row in part]
         except RuntimeError as error:
-            found = f"the connection to them is lost ({str(error).splitlines()[0]})"
-            remedy = "The results are on the disk: the same command goes on from there."
-            raise InputError("the other processes", found, "all of them until the end", remedy) from error
+            raise _lost(f"the connection to them is lost ({str(error).splitlines()[0]})") from error
 
     def _parts(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the rows of each process, in their order, as soon as they are handed in."""
         for rank in range(self._place.size):
+            beats, heard = -1, time.monotonic()
             while not self._store.check([f"rows/{rank}"]):
                 time.sleep(_POLL_SECONDS)  # and not the store's own wait, which hears no signal
+                if (now := self._store.add(f"beats/{rank}", 0)) != beats:
+                    beats, heard = now, time.monotonic()
+                elif time.monotonic() - heard > _PATIENCE_SECONDS:
+                    raise _lost(f"process {rank} has shown no life for {_PATIENCE_SECONDS:g} s")
             yield json.loads(self._store.get(f"rows/{rank}"))
+
+    def _beat(self) -> None:
+        """Show life until the process ends, by a thread of its own: a net may take minutes over a batch."""
+        with contextlib.suppress(RuntimeError):  # the store has ended with the first process
+            while True:
+                self._store.add(f"beats/{self._place.rank}", 1)
+                time.sleep(_BEAT_SECONDS)
+
+
+def _lost(found: str) -> InputError:
+    remedy = "The results are on the disk: the same command goes on from there."
+    return InputError("the other processes", found, "all of them until the end", remedy)
 
 
 def _join(place: Place) -> Store:

@@ -39,8 +39,18 @@ def told_in_a_line() -> Iterator[None]:
         usual = EXIT_DIVERGED if isinstance(error, DivergenceError) else EXIT_BAD_INPUT
         sys.exit(usual if own is None else own)
     except Exception as error:
+        if _is_out_of_memory(error):
+            remedy = "Halve --train_batch_size and double --gradient_accumulation_steps, or free memory."
+            print(f"Error: out of memory: {str(error).splitlines()[0]}. {remedy}", file=sys.stderr, flush=True)
+            sys.exit(EXIT_BAD_INPUT)
         if not is_full_disk(error):
             raise
         remedy = "Make room, and give the same command again (a training with --resume_from_checkpoint latest)."
         print(f"Error: no room to write: {error}. {remedy}", file=sys.stderr, flush=True)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from recoseg_hf.pipeline.memory import is_out_of_memory
+
+    return is_out_of_memory(error)

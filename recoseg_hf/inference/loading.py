@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoseg_hf.errors import CheckpointError, InputError, first_line
+from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.paths import listing
+from recoseg_hf.inference.saving import MODEL_MANIFEST
 from recoseg_hf.json_files import read_json
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 _INDEX = "model_index.json"
 _WEIGHTS = re.compile(r"diffusion_pytorch_model(-\d+-of-\d+)?\.safetensors")  # no variant such as .fp16
+_AGAIN = "Copy or download it again; if you trained it further, export it again."
 _CLASSES = {
     "ReCoSegPipeline": "recoseg_hf.pipeline.pipeline_recoseg",
     "VolumePipeline": "recoseg_hf.evaluation.baselines",  # named and not imported: it stands on a higher floor
@@ -142,6 +146,8 @@ def _download(hub_id: str, revision: str | None) -> Path:
     try:
         index = Path(hf_hub_download(hub_id, _INDEX, revision=revision))
         _check_published(hub_id, load_settings(index.parent)["_class_name"])
+        with contextlib.suppress(OSError):  # a model that was not exported by us has none
+            hf_hub_download(hub_id, MODEL_MANIFEST, revision=index.parent.name)
         return Path(ReCoSegPipeline.download(hub_id, revision=index.parent.name, use_safetensors=True))
     except (OSError, ValueError) as error:
         raise InputError(
@@ -172,6 +178,29 @@ def _hub_reason(error: Exception, revision: str | None) -> str:
     return next((reason for kind, reason in reasons if isinstance(error, kind)), f"the Hub gave none ({other})")
 
 
+def _check_hashes(folder: Path) -> None:
+    """Compare weights with the manifest that an exported folder and the embedded model have beside them.
+
+    safetensors checks its own structure and not the values: a flipped bit would give another tumour in silence.
+
+    Raises:
+        InputError: the manifest is damaged.
+        CheckpointError: a file of weights differs.
+    """
+    manifest = folder / MODEL_MANIFEST
+    if not manifest.is_file():
+        return
+    form = {"files": {"*": {"sha256": str}}}
+    listed = read_json(manifest, "the SHA-256 of each of the model's files", _AGAIN, form)["files"]
+    for file in sorted(folder.glob("*/*.safetensors")):
+        entry = listed.get(file.relative_to(folder).as_posix())
+        if entry is not None and sha256_file(file) != entry["sha256"]:
+            raise CheckpointError(
+                f"{file}: its bytes are not those that were exported; expected the SHA-256 of {MODEL_MANIFEST}. "
+                f"{_AGAIN}"
+            )
+
+
 def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
     if not any(folder.glob("*/*.safetensors")):
         raise InputError(
@@ -180,6 +209,7 @@ def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
             "safetensors beside each component's config.json",
             "Train it first, or name a trained model.",
         )
+    _check_hashes(folder)
     try:
         pipeline = getattr(import_module(_CLASSES[name]), name).from_pretrained(folder, dtype=dtype)
         _check_no_weight_is_lacking(folder, pipeline)

@@ -16,6 +16,7 @@ from recoseg_hf.inference.report import build_report, find_warnings, measure
 from recoseg_hf.inference.timing import StageClock
 from recoseg_hf.pipeline.conventions import CONDITIONS, INNER_THRESHOLD, MODALITIES, nested_labels
 from recoseg_hf.pipeline.masks import seeded_mask
+from recoseg_hf.pipeline.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput
@@ -73,11 +74,13 @@ def predict_case(
         seed: of all noise.
         num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
         residual_source: `measured` (needs T1ce; the default where there is one), `ensemble` or `none`.
-        slice_batch_size: slices per call of a net; changes memory and speed only.
+        slice_batch_size: slices per call of a net; changes memory and speed only. Halved, down to 1, where memory
+            runs out; the device stays.
         progress: called while denoising with how many slices times steps are done and how many there are.
 
     Raises:
-        InputError: the model cannot use these scans or settings; names the scan where one is at fault.
+        InputError: the model cannot use these scans or settings, or there is too little memory for a single slice;
+            names the scan where one is at fault.
     """
     clock = StageClock("preprocess")
     canonical = {name: scan_to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
@@ -154,6 +157,18 @@ def _run(
         )
     except ValueError as error:
         raise input_error(case.subject, case.sources, str(error)) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory(case, pipeline.device, str(error)) from error
+
+
+def _out_of_memory(case: Case, device: Any, said: str) -> InputError:
+    """The smallest batch did not fit: another device is the user's choice, never ours."""
+    shape = " x ".join(map(str, case.flair.shape))
+    found = f"a scan of {shape} voxels needs more memory than {device} has left ({said.splitlines()[0]})"
+    remedy = "Free memory or end other programs there, or choose another --device."
+    return InputError(f"case {case.subject}", found, "memory for a slice at a time", remedy)
 
 
 def _on_own_grid(output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case) -> dict[str, Volume]:

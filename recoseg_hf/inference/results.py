@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import atomic_write, sha256_file, sync, write_json
+from recoseg_hf.files import atomic_write, is_full_disk, sha256_file, sync, write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import SYNTHETIC_MARK
 from recoseg_hf.imaging.volume import write_volume
 from recoseg_hf.inference.overview import draw_overview
 from recoseg_hf.inference.page import write_page
 from recoseg_hf.inference.prediction import Prediction
-from recoseg_hf.inference.staging import staging_folder
+from recoseg_hf.inference.staging import moving_alone, staging_folder
 
 _SUFFIXES = {
     "t1ce": f"{SYNTHETIC_MARK}t1ce.nii.gz",
@@ -68,12 +69,15 @@ def write_prediction(
         with staging_folder(output_dir) as staging:
             staged = output_paths(case.subject, staging)
             written = _write_all(prediction, case, staged)
-            with _all_or_none(final, staging / "earlier"):
-                for name in written:
-                    os.replace(staged[name], final[name])
+            with moving_alone(output_dir):
+                check_outputs(case, output_dir, overwrite)  # another process may have been quicker
+                with _all_or_none(final, staging / "earlier"):
+                    for name in written:
+                        os.replace(staged[name], final[name])
         sync(output_dir)
     except OSError as error:
-        raise _not_writable(output_dir, error.strerror or str(error)) from error
+        room = _room(prediction, output_dir) if is_full_disk(error) else ""
+        raise _not_writable(output_dir, error.strerror or str(error), room) from error
     return {name: final[name] for name in written}
 
 
@@ -134,8 +138,16 @@ def check_output_folder(output_dir: Path) -> None:
         raise _not_writable(output_dir, "permission denied")
 
 
-def _not_writable(output_dir: Path, reason: str) -> InputError:
-    found = f"results cannot be written ({reason})"
+def _room(prediction: Prediction, output_dir: Path) -> str:
+    """Say what the volumes take at most, which is before they are compressed, and what there is."""
+    volumes = [getattr(prediction, name) for name in _VOLUMES]
+    needed = sum(volume.data.nbytes for volume in volumes if volume is not None)
+    free = shutil.disk_usage(output_dir).free
+    return f": up to {needed / 1e6:.1f} MB are needed, and {free / 1e6:.1f} MB are free or allowed"
+
+
+def _not_writable(output_dir: Path, reason: str, room: str = "") -> InputError:
+    found = f"results cannot be written ({reason}){room}"
     return InputError(output_dir, found, "a writable folder", "Free space, check permissions, or choose another one.")
 
 

@@ -6,10 +6,25 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recoseg_hf.files import write_json
+from recoseg_hf.files import sha256_file, write_json
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+
+MODEL_MANIFEST = "manifest.json"
+"""Holds the SHA-256 of a model's files: `{"files": {name: {"sha256": ..., "bytes": ...}}}`."""
+
+
+def write_weight_hashes(folder: str | Path) -> None:
+    """Write a manifest of a model's weights beside them; `load_pipeline` compares."""
+    folder = Path(folder)
+    weights = sorted(folder.glob("*/*.safetensors"))
+    files = {
+        file.relative_to(folder).as_posix(): {"sha256": sha256_file(file), "bytes": file.stat().st_size}
+        for file in weights
+    }
+    write_json(folder / MODEL_MANIFEST, {"format": 1, "files": files})
 
 
 def save_pipeline(pipeline: ReCoSegPipeline, folder: str | Path) -> None:

@@ -36,6 +36,23 @@ def staging_folder(parent: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+@contextlib.contextmanager
+def moving_alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process moves results into `folder`, and keep others waiting; they may have the same names.
+
+    The lock is the folder's own, so that no file is left; a file system without such locks lets all in at once.
+    """
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
+    try:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
 def is_being_made(parent: Path) -> bool:
     """Say whether a result is being made in `parent`, or was when its process was killed."""
     return any(parent.glob(f"{_PREFIX}*"))

@@ -62,7 +62,8 @@ def reconstruction_loss(clean: torch.Tensor, target: torch.Tensor, alpha_bar: to
         raise ValueError(f"reconstruction_loss={form!r}; expected one of {', '.join(RECONSTRUCTION_LOSSES)}.")
     unit, real = (clean.clamp(-1, 1) + 1) / 2, ((target + 1) / 2).clamp(0, 1)  # warping rounds past 1
     weight = alpha_bar if form == "weighted" else torch.ones_like(alpha_bar)
-    cross_entropy = F.binary_cross_entropy(unit.clamp(1e-4, 1 - 1e-4), real, reduction="none")
+    # NaN would be an error of torch's here; beside it the loss on the noise is NaN, and the run stops for that.
+    cross_entropy = F.binary_cross_entropy(unit.clamp(1e-4, 1 - 1e-4).nan_to_num(0.5), real, reduction="none")
     root = weight.sqrt()
     dice = soft_dice_loss(unit * root, real * root, squared=form == "weighted")
     return (weight * cross_entropy).mean() + dice

@@ -15,7 +15,9 @@ from recoseg_hf.errors import CheckpointError
 from recoseg_hf.files import atomic_write, sync, write_json
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.learning.slices import MANIFEST
+from recoseg_hf.learning.table_hashes import write_hashes
 from recoseg_hf.pipeline.denoising import slice_generators
+from recoseg_hf.pipeline.memory import run_in_batches
 from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS, ReCoSegPipeline
 from recoseg_hf.pipeline.residual import residual_map, sample_spread
 
@@ -74,6 +76,7 @@ def write_cache(
             _join(table, draws).save_to_disk(str(partial / "data" / name))
     write_json(partial / "data" / "dataset_dict.json", {"splits": list(tables)})
     write_json(partial / "data" / MANIFEST, manifest)
+    write_hashes(partial / "data")
     for file in (partial / "data").rglob("*"):
         sync(file)
     if output_dir.exists():
@@ -173,10 +176,11 @@ def draw(
     settings: DrawSettings,
 ) -> torch.Tensor:
     """One draw of T1ce for the slices of one volume, (N, 1, S, S) in [0, 1], with the pipeline's own noise."""
-    found = [
-        pipeline.denoise(part, slice_generators(settings.seed, where.tolist(), sample), steps)
-        for part, where in zip(
-            conditions.split(settings.batch_size), positions.split(settings.batch_size), strict=True
-        )
-    ]
-    return torch.cat(found)
+    found = torch.zeros(len(conditions), 1, *conditions.shape[2:])
+
+    def draw_part(rows: torch.Tensor) -> None:
+        generators = slice_generators(settings.seed, positions[rows].tolist(), sample)
+        found[rows] = pipeline.denoise(conditions[rows], generators, steps)
+
+    run_in_batches(draw_part, torch.arange(len(conditions)), settings.batch_size)
+    return found

@@ -15,6 +15,7 @@ from recoseg_hf.learning.randomness import StepSampler
 from recoseg_hf.learning.residual_origin import check_slices
 from recoseg_hf.learning.slice_table import MappedColumns
 from recoseg_hf.learning.slices import MANIFEST, SliceSettings, describe_source, prepare_dataset, read_manifest
+from recoseg_hf.learning.table_hashes import check_hashes
 
 NEIGHBOUR_COLUMNS = ("conditions", "t1", "t1ce", "brain", "synthetic_t1ce", "spread")
 OWN_COLUMNS = ("regions", "residual_max", "spread_max")
@@ -93,6 +94,11 @@ class SliceDataset(Dataset):
         chosen.rows = [row for row in self.rows if self.subjects[row] in wanted]
         return chosen
 
+    @property
+    def files(self) -> list[Path]:
+        """The Arrow files that the slices are read from."""
+        return self._columns.files
+
     def subject(self, index: int) -> str:
         """The subject that an item belongs to."""
         return self.subjects[self.rows[index]]
@@ -143,7 +149,8 @@ def open_slices(
 
     Raises:
         InputError: if the data set was prepared with other settings than the pipeline's or from other files than the
-            folder holds now, has no `train` or no `validation`, lacks a column, or does not fit its manifest.
+            folder holds now, has been damaged, has no `train` or no `validation`, lacks a column, or does not fit its
+            manifest.
     """
     from datasets import load_from_disk
 
@@ -151,6 +158,7 @@ def open_slices(
     if source != Path(train_data_dir):
         slices_of_cases(Path(train_data_dir), source, settings)
     check_settings(source, settings)
+    check_hashes(source)
     tables, manifest = load_from_disk(str(source)), read_manifest(source)
     for name in ("train", "validation"):
         if name not in tables:

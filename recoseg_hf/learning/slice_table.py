@@ -87,6 +87,11 @@ class MappedColumns:
     def __reduce__(self) -> tuple:
         return MappedColumns, (self._table, self._names)  # a worker maps the file anew instead of being sent it
 
+    @property
+    def files(self) -> list[Path]:
+        """What is mapped; none for a table in memory."""
+        return [Path(file["filename"]) for file in self._table.cache_files]
+
     def read(self, name: str, rows: Sequence[int]) -> np.ndarray:
         """A copy of these rows of a column, (len(rows), ...), in the column's own type."""
         starts, chunks = self._starts[name], self._chunks[name]

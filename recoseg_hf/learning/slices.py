@@ -18,6 +18,7 @@ from recoseg_hf.imaging.sources import read_split as read_split
 from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
+from recoseg_hf.learning.table_hashes import write_hashes
 from recoseg_hf.pipeline.conventions import MODALITIES, NECROTIC_LABEL, REGIONS, region_masks
 from recoseg_hf.pipeline.preprocessing import PreparedStack, prepare_stack
 
@@ -147,6 +148,7 @@ def prepare_dataset(
             _write_split(partial, name, part, allow_unlabelled, record)
         write_json(partial / "dataset_dict.json", {"splits": list(parts)})
         write_json(partial / MANIFEST, record.manifest())
+        write_hashes(partial)
     return DatasetDict.load_from_disk(str(output_dir))
 
 

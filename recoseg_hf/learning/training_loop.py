@@ -42,6 +42,7 @@ from recoseg_hf.learning.schedule import learning_rate
 from recoseg_hf.learning.slice_batches import SliceDataset, training_loader
 from recoseg_hf.learning.stopping import ScoreWatch
 from recoseg_hf.learning.training_data import TrainingData, subjects_of_step
+from recoseg_hf.learning.workers import naming_what_workers_read
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 BEST_WEIGHTS = "best_ema.safetensors"
@@ -149,9 +150,10 @@ class TrainingRun:
 
         Raises:
             TrainingInterrupted: a signal asked the run to end; the step it came in has been finished and saved.
+            WorkerError: a process that reads the data has died.
         """
         batches = iter(self._loader(dataset, self.options.train_batch_size))
-        with self._stop:
+        with self._stop, naming_what_workers_read(getattr(dataset, "files", ())):
             while self.step < self.last_step and not self.watch.stopped:
                 self._clock.start()
                 step_batches = [next(batches) for _ in range(self.options.gradient_accumulation_steps)]

@@ -23,8 +23,10 @@ from .conventions import (
 )
 from .denoising import reverse_process, slice_generators, slice_noise, within_range
 from .fresh import build_system
+from .independence import run_slices_apart
 from .masks import seeded_mask, smooth_through_slices
 from .measurement import Measurement
+from .memory import run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
@@ -182,7 +184,8 @@ class ReCoSegPipeline(DiffusionPipeline):
             generator: gives the seed of all noise; None draws a fresh one.
             num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
             mask_threshold: tau in (0, 1); None takes the model's default.
-            slice_batch_size: slices per call of a net; changes memory and speed, not the result.
+            slice_batch_size: slices per call of a net; changes memory and speed, not the result. Halved, down to 1,
+                where memory runs out.
             residual_source: `measured` (needs T1ce; the default where it is given), `ensemble` (spread over samples
                 in place of R) or `none` (no residual).
             return_dict: False returns a tuple of the output's fields that are not None.
@@ -197,6 +200,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         Raises:
             ValueError: for shapes that differ, values that are not finite, constant images, or a T1ce that the
                 model needs and that is neither given nor waived.
+            MemoryError: if not even a single slice fits into the device's memory.
         """
         images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
         check_measurement(t1ce_measurement, "t1ce" in images, self.synthesizer)
@@ -273,19 +277,20 @@ class ReCoSegPipeline(DiffusionPipeline):
         """Draw T1ce for every slice that holds brain: float32 (K, N, 1, S, S) in [0, 1]."""
         positions = stack.filled_slices()
         measurement = None if stack.t1ce is None else measurement
-        batches = positions.split(batch_size) if measurement is None else measurement.batches(positions, batch_size)
+        split = torch.split if measurement is None else measurement.batches
         draws = torch.zeros(samples, *stack.brain.shape)
         total, done = samples * len(positions) * steps, 0
         with self.progress_bar(total=total) as bar:
             for sample in range(samples):
-                for batch in batches:
 
-                    def advance(step: int, timestep: torch.Tensor, count: int = len(batch)) -> None:
-                        nonlocal done
-                        done += count
-                        bar.update(count)
+                def draw(batch: torch.Tensor, sample: int = sample) -> None:
+                    nonlocal done
+
+                    def advance(step: int, timestep: torch.Tensor) -> None:
+                        so_far = done + (step + 1) * len(batch)
+                        bar.update(so_far - bar.n)  # back, where a batch is done again in parts
                         if callback is not None:
-                            callback(self, step, int(timestep), {"done": done, "total": total})
+                            callback(self, step, int(timestep), {"done": so_far, "total": total})
 
                     owners = [0] * len(batch) if shared_noise else batch.tolist()
                     generators = slice_generators(seed, owners, sample)
@@ -293,6 +298,9 @@ class ReCoSegPipeline(DiffusionPipeline):
                     if measurement is not None:
                         embed = measurement.embedding(2 * stack.t1ce[batch] - 1, batch)
                     draws[sample, batch] = self.denoise(stack.conditions[batch], generators, steps, advance, embed)
+                    done += len(batch) * steps
+
+                run_in_batches(draw, positions, batch_size, split)
         return draws
 
     def denoise(
@@ -353,13 +361,16 @@ class ReCoSegPipeline(DiffusionPipeline):
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
         positions, inputs = self._channels_of(stack, draws, residual, source)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
-        for batch in torch.arange(len(positions)).split(batch_size):
+
+        def segment(batch: torch.Tensor) -> None:
             seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
             probability = self.segment_slices(seen, source)
             if self.config.flip_average:
                 mirrored = self.segment_slices(seen.flip(-2), source)
                 probability = (probability + mirrored.flip(-2)) / 2
             probabilities[positions[batch]] = probability.cpu()
+
+        run_in_batches(segment, torch.arange(len(positions)), batch_size)
         return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing)
 
     def _channels_of(
@@ -406,8 +417,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         )
 
     def _run(self, net: UNet2DModel, inputs: torch.Tensor, timestep: torch.Tensor | int, **extra) -> torch.Tensor:
-        inputs = inputs.to(net.dtype, memory_format=torch.channels_last)
-        return net(inputs, timestep, **extra).sample.float()
+        return run_slices_apart(net, inputs.to(net.dtype), timestep, **extra).float()
 
     def _fold(self, images: torch.Tensor) -> torch.Tensor:
         return F.pixel_unshuffle(images, self.config.pixel_unshuffle)

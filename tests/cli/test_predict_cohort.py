@@ -112,7 +112,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_bytes(cases, undisturbed, t
 def test_told_to_end_it_leaves_no_half_result(cases, undisturbed, tiny_model, tmp_path, stage):
     output = tmp_path / "out"
     command = Command(arguments(cases, output, tiny_model), tmp_path / "log", end=(signal.SIGTERM, "sub-02", stage))
-    assert command.wait() == 130
+    assert command.wait() == 143
     assert command.err.splitlines() == [
         "The same command goes on with the cases that are not finished.",
         "Interrupted.",

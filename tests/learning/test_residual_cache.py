@@ -159,7 +159,7 @@ class TestFolder:
         (tmp_path / "out").mkdir()
         cached(tmp_path / "out", tables, lambda subject: pipeline)
         assert os.listdir(tmp_path) == ["out"]
-        names = ["dataset_dict.json", "recoseg_manifest.json", "train", "validation"]
+        names = ["dataset_dict.json", "recoseg_hashes.json", "recoseg_manifest.json", "train", "validation"]
         assert sorted(os.listdir(tmp_path / "out")) == names
         assert read_manifest(tmp_path / "out") == {"settings": {}}
         contents = [file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()]

@@ -110,6 +110,7 @@ class TestPreparedDataSet:
     def test_nothing_else_is_left_behind(self, prepared):
         assert sorted(path.name for path in prepared.iterdir()) == [
             "dataset_dict.json",
+            "recoseg_hashes.json",
             "recoseg_manifest.json",
             "train",
             "validation",

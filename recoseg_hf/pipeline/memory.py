@@ -1,0 +1,63 @@
+"""When memory runs out: fewer slices at a time, down to the fewest, and never another device (a leaf)."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import torch
+
+# What torch and oneDNN say on a CPU, where they raise a plain RuntimeError.
+_SHORTAGES = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a ")
+
+_log = logging.getLogger(__name__)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether a device or the machine had no memory left."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORTAGES)
+
+
+def run_in_batches(
+    work: Callable[[torch.Tensor], object],
+    positions: torch.Tensor,
+    size: int,
+    split: Callable[[torch.Tensor, int], Sequence[torch.Tensor]] = torch.split,
+) -> None:
+    """Do some work on batches of slices; where memory runs out, again with half as many, and so on for all the rest.
+
+    Args:
+        work: takes positions; done again from its start for those of a batch that did not fit.
+        positions: int64 (N,).
+        size: slices per batch at first.
+        split: parts positions into batches of a size, as `torch.split` does.
+
+    Raises:
+        MemoryError: the smallest batch does not fit either.
+    """
+    waiting = list(split(positions, size))
+    while waiting:
+        lacking = _try(work, waiting[0])
+        if lacking is None:
+            del waiting[0]
+            continue
+        largest = len(waiting[0])
+        size = max(min(size, largest) // 2, 1)
+        waiting = [part for batch in waiting for part in split(batch, size)]
+        if len(waiting[0]) == largest:
+            raise MemoryError(f"out of memory with {largest} slice{'s' * (largest > 1)} at a time: {lacking}")
+        _log.warning("Out of memory with %d slices at a time; going on with %d.", largest, len(waiting[0]))
+
+
+def _try(work: Callable[[torch.Tensor], object], batch: torch.Tensor) -> str | None:
+    """Do the work; where it ran out of memory, say what was lacking, once all that it held is free again."""
+    try:
+        work(batch)
+        return None
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        lacking = str(error).partition("\n")[0] or type(error).__name__
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return lacking

@@ -1,0 +1,82 @@
+"""One simulated case through the embedded model: the same bytes in any batches, and the values of the day of writing."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from recoseg_hf.inference import predict_case
+from tests.determinism.golden import arrays, golden_case, measured, pipeline
+
+# Of `python -m tests.determinism.golden`. Other processors round otherwise: means hold to 1e-4 of themselves there,
+# patterns, which are small sums of large parts of either sign, to 1e-4 of what their parts' sizes make.
+VALUES = {
+    "tumour_volume_ml": 11.129,
+    "tumour_core_volume_ml": 2.657,
+    "enhancing_tumour_volume_ml": 2.433,
+    "mean probability": 0.030651,
+    "mean t1ce": 141.185133,
+    "mean residual": 0.039011,
+    "mean probability of tc": 0.008093,
+    "mean probability of et": 0.007044,
+    "pattern probability": 0.754273,
+    "pattern t1ce": -20208.425413,
+    "pattern residual": 27.226071,
+    "pattern probability of tc": -2.451975,
+    "pattern probability of et": 4.358622,
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return pipeline()
+
+
+@pytest.fixture(scope="module")
+def case():
+    return golden_case()
+
+
+@pytest.fixture
+def threads():
+    """Set torch's number of threads; it is put back."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def once(model, case):
+    return predict_case(model, case)
+
+
+def same(one, other) -> bool:
+    found, expected = arrays(one), arrays(other)
+    assert found.keys() == expected.keys()
+    return all(np.array_equal(found[name], data) for name, data in expected.items())
+
+
+def test_nothing_has_changed_in_silence(once):
+    """Where this fails, results have changed: say so in CHANGELOG.md, with the version, and take the new values."""
+    found = measured(once)
+    size = math.sqrt(once.mask.data.size)
+    for name, value in VALUES.items():
+        if name.startswith("pattern"):
+            data = arrays(once)[name.removeprefix("pattern ")]
+            assert found[name] == pytest.approx(value, abs=1e-4 * size * float(data.std())), name
+        else:
+            assert found[name] == pytest.approx(value, rel=5e-3 if name.endswith("_ml") else 1e-4), name
+
+
+def test_a_repetition_and_any_batches_give_the_same_bytes(model, case, once, threads):
+    threads(1)
+    alone = predict_case(model, case, slice_batch_size=1)
+    assert same(alone, once)
+    assert same(predict_case(model, case, slice_batch_size=3), once)
+
+
+def test_the_seed_decides(model, case, once):
+    other = predict_case(model, case, seed=1)
+    assert not np.array_equal(other.t1ce.data, once.t1ce.data)
+    assert other.report["results"]["tumour_volume_ml"] == pytest.approx(VALUES["tumour_volume_ml"], rel=0.2)

@@ -1,0 +1,55 @@
+"""F9 over several processes: one that is lost, with its machine, say, is told of and not waited for without end."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from recoseg_hf.cli import processes
+from recoseg_hf.cli.processes import Exchange, Place
+from tests.cli.test_predict_cohort import free_port, launched
+from tests.faults.forks import outcome
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(processes, "_BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(processes, "_PATIENCE_SECONDS", 3.0)
+
+
+def place(rank: int, port: int) -> Exchange:
+    os.environ.update(launched(rank, 2, port))
+    return Exchange(Place.from_environment())
+
+
+def meet(port: int, second) -> object:
+    """What the first of two processes collects, the other doing `second` with its exchange."""
+    child = os.fork()
+    if not child:
+        try:
+            second(place(1, port))
+        finally:
+            os._exit(0)
+    try:
+        return place(0, port).collect([{"subject": "sub-01"}])
+    finally:
+        os.waitpid(child, 0)
+
+
+def test_f09_a_process_that_is_killed_is_not_waited_for(impatient):
+    said = outcome(lambda: meet(free_port(), lambda exchange: os.kill(os.getpid(), signal.SIGKILL)))
+    assert said == (
+        "InputError: the other processes: process 1 has shown no life for 3 s; expected all of them until the end. "
+        "The results are on the disk: the same command goes on from there."
+    )
+
+
+def test_f09_a_process_that_takes_long_is_waited_for(impatient):
+    def take_long(exchange: Exchange) -> None:
+        time.sleep(4.5)
+        exchange.collect([{"subject": "sub-02"}])
+
+    assert outcome(lambda: meet(free_port(), take_long)) == [{"subject": "sub-01"}, {"subject": "sub-02"}]

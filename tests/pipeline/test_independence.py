@@ -1,0 +1,60 @@
+import pytest
+import torch
+from diffusers import UNet2DModel
+
+from recoseg_hf.pipeline.independence import run_slices_apart
+
+SIZE = 48  # large enough for the normalisation that cuts a batch by threads
+
+
+@pytest.fixture(scope="module")
+def net() -> UNet2DModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return UNet2DModel(
+            in_channels=4, out_channels=1, block_out_channels=(32, 64), layers_per_block=1, norm_num_groups=8,
+            down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2, num_class_embeds=3,
+        ).eval()  # fmt: skip
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def slices() -> torch.Tensor:
+    return torch.randn(8, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def run(net, slices, timestep=500) -> torch.Tensor:
+    with torch.no_grad():
+        return run_slices_apart(net, slices, timestep, class_labels=torch.full((len(slices),), 1))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_slice_is_the_same_in_any_company(net, slices, threads, number):
+    threads(1)
+    together = run(net, slices)
+    threads(number)
+    for size in (8, 5, 3, 2, 1):
+        parts = torch.cat([run(net, part) for part in slices.split(size)])
+        assert torch.equal(parts, together), size
+
+
+def test_it_is_what_the_net_says(net, slices, threads):
+    threads(1)
+    with torch.no_grad():
+        plain = net(slices, 500, class_labels=torch.full((8,), 1)).sample
+        other = net(slices, 500, class_labels=torch.full((8,), 2)).sample
+    torch.testing.assert_close(run(net, slices), plain, rtol=1e-4, atol=1e-5)
+    assert (plain - other).abs().max() > 1e-3
+    assert (run(net, slices) - run(net, slices, 10)).abs().max() > 1e-3
+
+
+def test_nothing_stays_on_the_net(net, slices, threads):
+    threads(2)
+    run(net, slices[:3])
+    assert not any(module._forward_pre_hooks or module._forward_hooks for module in net.modules())
