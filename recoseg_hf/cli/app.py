@@ -51,6 +51,9 @@ class Commands(TyperGroup):
         except OSError as error:  # a full disk, say: what the library could foresee it has made an InputError
             _explain(ctx, f"{error.filename or 'system'}: {error.strerror or error}")
             raise typer.Exit(EXIT_BAD_INPUT) from error
+        except MemoryError as error:
+            _explain(ctx, "out of memory. Free memory or end other programs, and give the same command again.")
+            raise typer.Exit(EXIT_BAD_INPUT) from error
         except Exception as error:
             _explain(ctx, f"internal error: {type(error).__name__}: {error}")
             typer.echo(_HOW_TO_REPORT.format(version=recoseg_hf.__version__, command=ctx.invoked_subcommand), err=True)

@@ -142,6 +142,8 @@ def _outcome(work: _Work, folder: Path) -> CaseOutcome:
         message = str(error)
     except OSError as error:
         message = f"{error.filename or 'system'}: {error.strerror or error}"
+    except MemoryError:
+        message = f"{folder}: out of memory. Free memory or end other programs, and give the same command again."
     except Exception as error:
         message, trace = f"internal error: {type(error).__name__}: {error}", traceback.format_exc()
     return CaseOutcome(subject, folder, "failed", round(time.perf_counter() - started, 3), message, trace)

@@ -5,17 +5,21 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-# What torch and oneDNN say on a CPU, where they raise a plain RuntimeError.
-_SHORTAGES = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a ")
+# In plain RuntimeErrors: of torch on a CPU, of oneDNN, of cuDNN and cuBLAS.
+_SHORTAGES = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a memory", "ALLOC_FAILED")
+_OF_ONEDNN = "could not create a primitive"  # with more words behind it, it is about something else
 
 _log = logging.getLogger(__name__)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Say whether a device or the machine had no memory left."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORTAGES)
+    said = str(error)
+    return isinstance(error, RuntimeError) and (
+        said.strip() == _OF_ONEDNN or any(words in said for words in _SHORTAGES)
+    )
 
 
 def run_in_batches(

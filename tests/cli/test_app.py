@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import recoseg_hf
 from recoseg_hf.cli import app
 from recoseg_hf.cli.app import Commands
+from recoseg_hf.cli.ending import Terminated
 from recoseg_hf.errors import CheckpointError, InputError
 
 COMMAND = [sys.executable, "-c", "from recoseg_hf.cli import main; main()"]
@@ -85,6 +86,8 @@ def test_wrong_usage_exits_2(arguments):
         (OSError(28, "No space left on device", "out.json"), 3, "out.json: No space left on device"),
         (ZeroDivisionError("by zero"), 70, "internal error: ZeroDivisionError: by zero"),
         (KeyboardInterrupt(), 130, "Interrupted."),
+        (Terminated(), 143, "Interrupted."),
+        (MemoryError(), 3, "out of memory. Free memory or end other programs, and give the same command again."),
     ],
 )  # fmt: skip
 def test_each_kind_of_failure_has_its_code(error, code, line):

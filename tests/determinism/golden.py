@@ -1,4 +1,4 @@
-"""The case that the golden values are of, and how they are measured: `python -m tests.determinism.golden` prints them."""
+"""The case that the golden values are of, and how they are made: `python -m tests.determinism.golden` prints them."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One simulated case through the embedded model: the same bytes in any batches, and the values of the day of writing."""
+"""A simulated case through the embedded model: the same bytes in any batches, and values that stay what they are."""
 
 import math
 

@@ -76,7 +76,7 @@ class TestBatches:
 
         def work(batch: torch.Tensor) -> None:
             if len(batch) > room:
-                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             done.append(batch.tolist())
 
         run_in_batches(work, torch.arange(count), size, split)

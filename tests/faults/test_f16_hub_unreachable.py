@@ -1,4 +1,4 @@
-"""F16: no Hub: a revision that was fetched before works, and of one that was fetched in part the missing file is named."""
+"""F16: no Hub: a revision that was fetched before works; of one that was fetched in part the missing file is named."""
 
 import json
 import os
