@@ -133,7 +133,7 @@ def interrupted(arguments: list[str], output: Path, count: int, seed: int, secon
     """Run the command with kills, and at last to its end."""
     dice, watched, began = random.Random(seed), Watched(), time.monotonic()
     for _ in range(KILLS):
-        cases = dice.randint(0, max(2 * count // (KILLS + 2) - 1, 0))
+        cases = dice.randint(0, max(2 * count // (KILLS + 2), 1))
         left = count - finished(output) - (KILLS - len(watched.kills))
         moment = (min(cases, max(left, 0)), dice.uniform(0, 2 * seconds_a_case))
         run(arguments, output, watched, began, moment)
@@ -159,9 +159,9 @@ def content(output: Path) -> dict[str, str]:
 
 
 def memory(watched: Watched, count: int) -> dict[str, float]:
-    """MiB: the highest, the highest within a case by quarters of the cohort, and the growth from case to case."""
+    """MiB: the highest; the highest within a case by quarters of the cohort, and its growth after a twentieth."""
     peaks = [max((mib for _, mib, done in watched.samples if done == case), default=0.0) for case in range(count)]
-    known = [(case, peak) for case, peak in enumerate(peaks) if peak and case > 0]
+    known = [(case, peak) for case, peak in enumerate(peaks) if peak and case >= max(count // 20, 1)]
     quarter = max(len(known) // 4, 1)
     slope = np.polyfit(*zip(*known, strict=True), 1)[0] if len(known) > 2 else 0.0
     return {

@@ -43,7 +43,9 @@ def test_f05_f06_a_checkpoint(name, how, tmp_path):
     state = TrainingState(3, {"net": {"a": torch.ones(9)}}, {"state": {0: {"b": torch.ones(9)}}, "param_groups": []})
     folder = save_checkpoint(tmp_path, state, keep=1)
     damage(folder / name, how)
-    with pytest.raises(CheckpointError, match=r"checkpoint-3/\S+: (missing or changed since it was saved|not JSON)"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint-3/\S+: (missing or changed since it was saved|it is no JSON)"
+    ):
         load_checkpoint(folder)
 
 
