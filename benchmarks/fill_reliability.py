@@ -3,7 +3,7 @@
 python -m benchmarks.fill_reliability
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from benchmarks.fill_readme import ROOT, read
@@ -40,11 +40,36 @@ def space_load(result: Mapping[str, Any]) -> str:
     return f"{table(head, rows)}\n\n{machine}\n\n![Memory and queue](../benchmarks/results/space_load.png)"
 
 
+def interrupted_cohort(result: Mapping[str, Any]) -> str:
+    """A cohort that was killed and gone on with."""
+    memory = [result["memory"][name] for name in ("undisturbed", "killed")]
+    moments = ", ".join(str(kill["finished"]) for kill in result["kills"])
+    rows = [
+        ["cases, files of their results", f"{result['cases']}, {result['files']}"],
+        ["kills, after so many finished cases", f"{len(result['kills'])}: {moments}"],
+        ["folders of half a result that the kills left", str(sum(kill["half_made"] for kill in result["kills"]))],
+        ["files that differ at the end", str(len(result["differing_files"]))],
+        ["minutes: undisturbed, killed", _both(value / 60 for value in result["seconds"].values())],
+        ["highest memory in MiB", _both(each["peak_mib"] for each in memory)],
+        ["in the first quarter, median", _both(each["first_quarter_median_mib"] for each in memory)],
+        ["in the last quarter, median", _both(each["last_quarter_median_mib"] for each in memory)],
+        ["growth in MiB per 100 cases", _both(each["growth_mib_per_100_cases"] for each in memory)],
+    ]
+    picture = "![Memory over time](../benchmarks/results/interrupted_cohort.png)"
+    return f"{table(['undisturbed / killed', ''], rows)}\n\n{picture}"
+
+
+def _both(values: Iterable[float]) -> str:
+    return " / ".join(f"{value:.1f}" for value in values)
+
+
 def _seconds(found: Mapping[str, float] | None) -> str:
     return "none" if found is None else f"{found['p50']:.1f} and {found['p95']:.1f}, n = {found['n']}"
 
 
-PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {part.__name__: part for part in (space_load,)}
+PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    part.__name__: part for part in (space_load, interrupted_cohort)
+}
 
 
 def filled(text: str) -> str:

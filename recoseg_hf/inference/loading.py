@@ -146,8 +146,9 @@ def _download(hub_id: str, revision: str | None) -> Path:
     try:
         index = Path(hf_hub_download(hub_id, _INDEX, revision=revision))
         _check_published(hub_id, load_settings(index.parent)["_class_name"])
-        with contextlib.suppress(OSError):  # a model that was not exported by us has none
-            hf_hub_download(hub_id, MODEL_MANIFEST, revision=index.parent.name)
+        if not any(index.parent.glob("*/*.safetensors")):  # what was fetched before may be used where the Hub is away
+            with contextlib.suppress(OSError):  # a model that was not exported by us has none
+                hf_hub_download(hub_id, MODEL_MANIFEST, revision=index.parent.name)
         return Path(ReCoSegPipeline.download(hub_id, revision=index.parent.name, use_safetensors=True))
     except (OSError, ValueError) as error:
         raise InputError(
