@@ -42,21 +42,22 @@ def space_load(result: Mapping[str, Any]) -> str:
 
 def interrupted_cohort(result: Mapping[str, Any]) -> str:
     """A cohort that was killed and gone on with."""
-    memory = [result["memory"][name] for name in ("undisturbed", "killed")]
+    runs = ("undisturbed", "killed")
+    memory = [result["memory"][run] for run in runs]
     moments = ", ".join(str(kill["finished"]) for kill in result["kills"])
     rows = [
         ["cases, files of their results", f"{result['cases']}, {result['files']}"],
         ["kills, after so many finished cases", f"{len(result['kills'])}: {moments}"],
         ["folders of half a result that the kills left", str(sum(kill["half_made"] for kill in result["kills"]))],
         ["files that differ at the end", str(len(result["differing_files"]))],
-        ["minutes: undisturbed, killed", _both(value / 60 for value in result["seconds"].values())],
+        ["minutes", _both(result["seconds"][run] / 60 for run in runs)],
         ["highest memory in MiB", _both(each["peak_mib"] for each in memory)],
         ["in the first quarter, median", _both(each["first_quarter_median_mib"] for each in memory)],
         ["in the last quarter, median", _both(each["last_quarter_median_mib"] for each in memory)],
         ["growth in MiB per 100 cases", _both(each["growth_mib_per_100_cases"] for each in memory)],
     ]
     picture = "![Memory over time](../benchmarks/results/interrupted_cohort.png)"
-    return f"{table(['undisturbed / killed', ''], rows)}\n\n{picture}"
+    return f"{table(['', 'undisturbed / killed'], rows)}\n\n{picture}"
 
 
 def _both(values: Iterable[float]) -> str:

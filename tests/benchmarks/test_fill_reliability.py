@@ -1,6 +1,6 @@
 """The numbers in docs/reliability.md are those of the committed results, and no other."""
 
-from benchmarks.fill_reliability import PAGE, PARTS, filled, space_load
+from benchmarks.fill_reliability import PAGE, PARTS, filled, interrupted_cohort, space_load
 
 
 def test_the_page_holds_what_was_measured():
@@ -28,3 +28,20 @@ def test_a_loads_numbers_stand_in_its_table():
     assert "| seconds for the whole case, median and 95th percentile | none |" in shown
     assert "| memory in GB: before, at most, after | 1.0 / 3.0 / 1.5 |" in shown
     assert "| temporary files, at most and after | 321 / 0 |" in shown
+
+
+def test_a_cohorts_numbers_stand_in_its_table():
+    memory = {"peak_mib": 700.0, "first_quarter_median_mib": 690.0, "last_quarter_median_mib": 691.0}
+    result = {
+        "cases": 12, "files": 108, "differing_files": [], "seconds": {"killed": 240, "undisturbed": 120},
+        "kills": [{"finished": 3, "half_made": 1}, {"finished": 7, "half_made": 0}],
+        "memory": {"killed": memory | {"growth_mib_per_100_cases": 0.5},
+                   "undisturbed": memory | {"growth_mib_per_100_cases": -0.25, "peak_mib": 705.5}},
+    }  # fmt: skip
+    shown = interrupted_cohort(result)
+    assert "| kills, after so many finished cases | 2: 3, 7 |" in shown
+    assert "| folders of half a result that the kills left | 1 |" in shown
+    assert "| files that differ at the end | 0 |" in shown
+    assert "| minutes | 2.0 / 4.0 |" in shown
+    assert "| highest memory in MiB | 705.5 / 700.0 |" in shown
+    assert "| growth in MiB per 100 cases | -0.2 / 0.5 |" in shown
