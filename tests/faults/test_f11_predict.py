@@ -17,7 +17,7 @@ from tests.inference.cases import make_case, save_cohort
 from tests.tiny import tiny_pipeline
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs fork, and locks that end with their process")
-ROUNDS = 4
+ROUNDS = 2
 
 
 @pytest.fixture(scope="module")
