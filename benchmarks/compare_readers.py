@@ -1,7 +1,7 @@
 """Give the same damaged cases to three ways of reading, and record who notices what.
 
     python -m benchmarks.compare_readers [--output benchmarks/results/readers.json]
-    python -m benchmarks.compare_readers --table      # write the table of docs/reliability.md
+    python -m benchmarks.fill_reliability      # writes the table of docs/reliability.md
 
 The damages are those of `tests/inputs/damages.py`. The ways: `nibabel`, a plain script (load, get_fdata, stack);
 `monai`, LoadImaged, EnsureChannelFirstd, Orientationd and ConcatItemsd over a file each; `monai_list`, the same over
@@ -11,7 +11,6 @@ one list of files, which LoadImaged joins; `recoseg_hf`, `check_case`.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import re
 import sys
@@ -29,9 +28,8 @@ import nibabel as nib  # noqa: E402
 import numpy as np  # noqa: E402
 
 import recoseg_hf  # noqa: E402
-from benchmarks.fill_training import table  # noqa: E402
 from recoseg_hf.errors import Problems  # noqa: E402
-from recoseg_hf.files import atomic_write, write_json  # noqa: E402
+from recoseg_hf.files import write_json  # noqa: E402
 from recoseg_hf.imaging.check import check_case  # noqa: E402
 from recoseg_hf.imaging.layout import modalities_in  # noqa: E402
 from recoseg_hf.imaging.reading import read_volumes  # noqa: E402
@@ -40,18 +38,9 @@ from tests import factories  # noqa: E402
 from tests.inputs.damages import DAMAGES, Damage  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "readers.json"
-PAGE = ROOT / "docs" / "reliability.md"
 SCANS = factories.MODALITIES
-# Found by names in a folder, which the other two leave to the caller; 39 is 1 for whoever names files.
-LEFT_OUT = ("path_missing", "modality_twice", "other_names")
-OUTCOMES = {
-    "named": "told, with file and cause",
-    "error": "an error without file or cause",
-    "refused": "refused though usable",
-    "right": "read right",
-    "silent": "nothing said",
-}
-_RIGHT = {"refuse": "an error", "warn": "a warning", "read": "to be read"}
+# Found by names in a folder, which the others leave to the caller (39 is 1 for whoever names files), or by nobody.
+LEFT_OUT = ("path_missing", "modality_twice", "other_names", "swapped")
 # What a message has to speak of to have named the cause; generous, in anybody's words.
 CAUSES = {
     "empty_file": "empty",
@@ -208,7 +197,8 @@ def attempt(reader: str, damage: Damage) -> dict[str, str]:
 
 
 def judge(damage: Damage, error: Exception | None, arrays: Any, said: str, folder: Path) -> str:
-    """One of `OUTCOMES`."""
+    """Return `named` (told, with file and cause), `error` (one of these lacks), `refused` (though usable), `right` or
+    `silent`."""
     if damage.right == "read":
         return "refused" if error else "right" if is_right(damage, *arrays, folder) else "silent"
     names_file = any(file.name in said for file in files_of(folder).values())
@@ -245,53 +235,11 @@ def compare() -> dict[str, Any]:
     return {"versions": versions, "numpy": np.__version__, "counts": counts, "rows": rows}
 
 
-def page_table(result: Mapping[str, Any]) -> str:
-    """Counts, and then every row, in Markdown."""
-    versions, readers = result["versions"], list(READERS)
-    heads = [
-        f"nibabel {versions['nibabel']}, a plain script",
-        f"MONAI {versions['monai']}, a file each",
-        f"MONAI {versions['monai']}, a list of files",
-        "this project",
-    ]
-    titles = {"refuse": "cannot be used", "warn": "can be used, but are seldom meant", "read": "are fine"}
-    rows = []
-    for right, counts in result["counts"].items():
-        total = sum(row["right"] == right for row in result["rows"])
-        cells = [
-            ", ".join(f"{counts[name][key]} {OUTCOMES[key]}" for key in OUTCOMES if key in counts[name])
-            for name in readers
-        ]
-        rows.append([f"{total} {titles[right]}", *cells])
-    each = [
-        [str(row["number"]), row["name"].replace("_", " "), _RIGHT[row["right"]]]
-        + [OUTCOMES[row[name]["outcome"]] for name in readers]
-        for row in result["rows"]
-    ]
-    return f"{table(['damages', *heads], rows)}\n\n{table(['row', 'damage', 'what is right', *heads], each)}"
-
-
-def write_table() -> None:
-    """Put the table between the markers of the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    start, end = "<!-- readers: begin -->", "<!-- readers: end -->"
-    before, rest = text.split(start)
-    content = page_table(json.loads(RESULT.read_text(encoding="utf-8")))
-    with atomic_write(PAGE) as temporary:
-        filled = f"{before}{start}\n\n{content}\n\n{end}{rest.split(end)[1]}"
-        temporary.write_text(filled, encoding="utf-8")
-
-
 def main() -> None:
-    """Run the comparison, or fill in the table."""
+    """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=RESULT)
-    parser.add_argument("--table", action="store_true", help="write the table of docs/reliability.md")
-    options = parser.parse_args()
-    if options.table:
-        write_table()
-    else:
-        write_json(options.output, compare())
+    write_json(parser.parse_args().output, compare())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,18 @@ from benchmarks.fill_training import table
 from recoseg_hf.files import atomic_write
 
 PAGE = ROOT / "docs" / "reliability.md"
+_OUTCOMES = {
+    "named": "told",
+    "error": "error only",
+    "refused": "refused",
+    "right": "read right",
+    "silent": "nothing said",
+}
+_RIGHT = {
+    "refuse": ("make a case unusable", "an error"),
+    "warn": ("are usable but seldom meant", "a warning"),
+    "read": ("do no harm", "read right"),
+}
 _ACTS = {"slab": "a slab", "threshold": "another threshold", "example": "the whole case"}
 
 
@@ -68,8 +80,35 @@ def _seconds(found: Mapping[str, float] | None) -> str:
     return "none" if found is None else f"{found['p50']:.1f} and {found['p95']:.1f}, n = {found['n']}"
 
 
+def readers(result: Mapping[str, Any]) -> str:
+    """Who notices which damage: counts, and then every row."""
+    versions = result["versions"]
+    heads = {
+        "nibabel": f"nibabel {versions['nibabel']}, a plain script",
+        "monai": f"MONAI {versions['monai']}, a file each",
+        "monai_list": f"MONAI {versions['monai']}, a list of files",
+        "recoseg_hf": "this project",
+    }
+    counts = []
+    for right, (title, _) in _RIGHT.items():
+        found = [result["counts"][right][name] for name in heads]
+        total = sum(row["right"] == right for row in result["rows"])
+        counts.append([f"{total} {title}", *(_outcomes(one) for one in found)])
+    rows = [
+        [str(row["number"]), row["name"].replace("_", " "), _RIGHT[row["right"]][1]]
+        + [_OUTCOMES[row[name]["outcome"]] for name in heads]
+        for row in result["rows"]
+    ]
+    each = table(["row", "damage", "right", *heads.values()], rows)
+    return f"{table(['damages that', *heads.values()], counts)}\n\n{each}"
+
+
+def _outcomes(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[name]} {words}" for name, words in _OUTCOMES.items() if name in counts)
+
+
 PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    part.__name__: part for part in (space_load, interrupted_cohort)
+    part.__name__: part for part in (space_load, interrupted_cohort, readers)
 }
 
 

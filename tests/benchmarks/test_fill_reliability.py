@@ -1,6 +1,6 @@
 """The numbers in docs/reliability.md are those of the committed results, and no other."""
 
-from benchmarks.fill_reliability import PAGE, PARTS, filled, interrupted_cohort, space_load
+from benchmarks.fill_reliability import PAGE, PARTS, filled, interrupted_cohort, readers, space_load
 
 
 def test_the_page_holds_what_was_measured():
@@ -45,3 +45,17 @@ def test_a_cohorts_numbers_stand_in_its_table():
     assert "| minutes | 2.0 / 4.0 |" in shown
     assert "| highest memory in MiB | 705.5 / 700.0 |" in shown
     assert "| growth in MiB per 100 cases | -0.2 / 0.5 |" in shown
+
+
+def test_readers_are_counted_and_listed():
+    names = ("nibabel", "monai", "monai_list", "recoseg_hf")
+    row = {"number": 4, "name": "flipped_byte", "right": "refuse"} | {name: {"outcome": "silent"} for name in names}
+    result = {
+        "versions": {"nibabel": "5", "monai": "1"},
+        "rows": [row | {"recoseg_hf": {"outcome": "named"}}],
+        "counts": {right: {name: {} for name in names} for right in ("warn", "read")}
+        | {"refuse": {name: {"silent": 1} for name in names} | {"recoseg_hf": {"named": 1}}},
+    }
+    shown = readers(result)
+    assert "| 1 make a case unusable | 1 nothing said | 1 nothing said | 1 nothing said | 1 told |" in shown
+    assert "| 4 | flipped byte | an error | nothing said | nothing said | nothing said | told |" in shown
