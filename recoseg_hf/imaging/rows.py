@@ -75,7 +75,13 @@ class Row:
     def _content(self, name: str) -> bytes:
         path = self._path(name)
         if path is None:
-            return self.cells[name]["bytes"]
+            content = self.cells[name]["bytes"]
+            if not isinstance(content, bytes):  # a table may call a column of text or numbers so
+                found = f"column {name} holds {type(content).__name__} for bytes"
+                raise InputError(
+                    self.place, found, "the bytes of a NIfTI file", "Cast the column to `datasets.Nifti()`."
+                )
+            return content
         # A row can name any file of this machine, or any address: none but the data set's own is opened.
         if not _is_under(path, self.home):
             found = f"column {name} points to {path}, outside of the data set"

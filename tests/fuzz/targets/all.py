@@ -1,5 +1,5 @@
 """All targets, in the order in which they take turns."""
 
-from tests.fuzz.targets import documents, imaging
+from tests.fuzz.targets import commands, documents, imaging, names, space
 
-TARGETS = (*imaging.TARGETS, *documents.TARGETS)
+TARGETS = (*imaging.TARGETS, *names.TARGETS, *documents.TARGETS, *commands.TARGETS, *space.TARGETS)

@@ -121,7 +121,7 @@ def _over_http(example: dict[str, Any], folder: Path) -> None:
     places = {"endpoint": example["endpoint"], "place": urllib.parse.quote(example["place"])}
     url = _served() + _ROUTES[example["route"]].format(**places)
     body = None if "{place}" in _ROUTES[example["route"]] else json.dumps(example["body"]).encode()
-    with _faults("space.words", "uvicorn.error") as faults:
+    with _faults("space.words") as faults:
         code, answer = _fetch(url, body)
         if example["route"] == "call" and code == 200 and b"event_id" in answer:
             code, answer = _fetch(f"{url}/{json.loads(answer)['event_id']}", None)
