@@ -143,6 +143,9 @@ def _run(
 ) -> ReCoSegPipelineOutput:
     import torch
 
+    if not -(2**63) <= seed < 2**64:
+        raise InputError("seed", f"it is {seed}", "a whole number of 64 bits", "Choose another one.")
+
     def on_step_end(pipeline: Any, step: int, timestep: int, state: dict[str, int]) -> None:
         progress(state["done"], state["total"])
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+MOST_SAMPLES = 1000
+"""More would only take time: the mean of 1000 draws is known to 3 % of their spread."""
+
 
 def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
     """Compare the pipeline's settings with their ranges, and its grid with what the nets can halve.
@@ -111,8 +114,8 @@ def check_counts(steps: int, samples: int, threshold: float, batch_size: int, lo
     """
     if not 1 <= steps <= longest:
         raise ValueError(f"num_inference_steps={steps}; expected 1 to {longest}.")
-    if samples < 1:
-        raise ValueError(f"num_samples={samples}; expected 1 or more.")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise ValueError(f"num_samples={samples}; expected 1 to {MOST_SAMPLES}.")
     if not 0 < threshold < 1:
         raise ValueError(f"mask_threshold={threshold}; expected a number between 0 and 1.")
     if batch_size < 1:

@@ -95,9 +95,9 @@ def check_settings(steps: int, seed: int | None, source: str | None) -> None:
 
     if seed is None:
         raise InputError("Seed", "nothing was given", "a whole number", "Fill it in, for example with 0.")
-    for field, value in (("Denoising steps", steps), ("Seed", seed)):
+    for name, value in (("Denoising steps", steps), ("Seed", seed)):
         if not isinstance(value, int | float) or not math.isfinite(value):
-            raise InputError(field, f"it is {value!r:.40}", "a whole number", "Choose another one.")
+            raise InputError(name, f"it is {value!r:.40}", "a whole number", "Choose another one.")
     if source == "ensemble" and steps < ENSEMBLE_MIN_STEPS:
         expected = f"{ENSEMBLE_MIN_STEPS} or more for an ensemble"
         raise InputError("Denoising steps", f"it is {steps:g}", expected, "Raise it, or leave the residual out.")

@@ -46,7 +46,8 @@ def test_a_net_with_other_channels_is_refused_with_both_counts():
     [
         ({"steps": 0}, "num_inference_steps=0; expected 1 to 1000"),
         ({"steps": 1001}, "num_inference_steps=1001; expected 1 to 1000"),
-        ({"samples": 0}, "num_samples=0; expected 1 or more"),
+        ({"samples": 0}, "num_samples=0; expected 1 to 1000"),
+        ({"samples": 10**30}, r"num_samples=10+; expected 1 to 1000"),
         ({"threshold": 0}, "mask_threshold=0; expected a number between 0 and 1"),
         ({"threshold": 1.5}, "mask_threshold=1.5; expected a number between 0 and 1"),
         ({"threshold": float("nan")}, "mask_threshold=nan"),
