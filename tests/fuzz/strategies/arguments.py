@@ -57,9 +57,12 @@ GOOD = {
     "predict": ["@case", "-o", "@out", "--model", "@model", "--device", "cpu"],
     "predict files": [
         "--flair", "@case/sub-01_flair.nii.gz", "--t1", "@case/sub-01_t1.nii.gz", "--t2", "@case/sub-01_t2.nii.gz",
+        "--t1ce", "@case/sub-01_t1ce.nii.gz",
         "-o", "@out", "--model", "@model", "--device", "cpu", "--subject", "one",
     ],
     "predict cohort": ["--cohort", "@cases", "-o", "@out", "--model", "@model", "--device", "cpu"],
+    "check": ["@case"],
+    "check cohort": ["@cases", "--json"],
     "evaluate": ["@result", "@cases", "-o", "@out/result.json"],
     "audit": ["@json"],
     "report": ["@result", "--case", "@case", "--output", "@out/page.html"],
@@ -73,7 +76,6 @@ REFUSED = {
     "push": ["@result", "organisation/name"],
     "push-dataset": ["@missing", "organisation/name", "--license", "other"],
     "demo": ["--seed", "-1", "-o", "@out"],
-    "check": ["@missing"],
     "doctor": ["@missing"],
 }
 """What would go to the Hub, start another process or simulate a whole head; refused as it stands, and as changed."""
