@@ -35,6 +35,7 @@ for name, value in {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "GRADIO_ANALY
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 
 from recoseg_hf.files import write_json  # noqa: E402
+from tests.fuzz import rooms  # noqa: E402
 from tests.fuzz.corpus import Found, to_json, write_found  # noqa: E402
 from tests.fuzz.targets.all import TARGETS  # noqa: E402
 from tests.fuzz.targets.target import Target, attempt, warm_up  # noqa: E402
@@ -50,6 +51,7 @@ def main() -> None:
     """Take turns until the time is over; write the counts after each round."""
     options = _options()
     chosen = [target for target in TARGETS if not options.targets or target.name in options.targets]
+    rooms.result(), rooms.checkpoint()  # once for all turns, which copy this process
     counts: dict[str, Counter] = {target.name: Counter() for target in chosen}
     found: dict[str, dict[str, Any]] = {}
     started, turn = time.monotonic(), 0
