@@ -103,6 +103,11 @@ def shipped_folder(name: str) -> Path:
     raise FileNotFoundError(f"{name}: neither packaged with recoseg_hf nor beside it; reinstall the package")
 
 
+def real_path(path: str | Path) -> Path:
+    """Return where a path leads, through links; one that leads in a circle is left as it is (Python 3.11 raises)."""
+    return Path(os.path.realpath(path))
+
+
 def safe_subject_id(text: str) -> str:
     """Return `text` when it can safely be part of a file name.
 

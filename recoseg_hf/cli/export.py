@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recoseg_hf.cli.console import silence_libraries, stages
+from recoseg_hf.files import real_path
 
 
 def export(
@@ -60,4 +61,4 @@ def export(
         )
     typer.echo(f"Folder:       {output}")
     typer.echo("Checked:      a process without recoseg_hf loads it and gets the same result")
-    typer.echo(f"Publish it:   recoseg push {output} {hub_id or 'organisation/' + output.resolve().name}")
+    typer.echo(f"Publish it:   recoseg push {output} {hub_id or 'organisation/' + real_path(output).name}")

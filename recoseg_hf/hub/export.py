@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import shipped_folder, write_json
+from recoseg_hf.files import real_path, shipped_folder, write_json
 from recoseg_hf.hub.card import card_source, configuration_values, read_values, render
 from recoseg_hf.hub.example import MOST_STEPS, draw_example
 from recoseg_hf.hub.inspection import inspect_folder
@@ -72,7 +72,7 @@ def export_model(
     output, tell = Path(output), progress or (lambda stage: None)
     _check_output(output, overwrite)
     folder = find_model(model)
-    name = hub_id.rpartition("/")[2] if hub_id else output.resolve().name
+    name = hub_id.rpartition("/")[2] if hub_id else real_path(output).name
     source = card_source(folder, name, evaluation and Path(evaluation), dataset)
     check_measured(folder, source)
     tell("Loading the model")
@@ -167,7 +167,7 @@ def preprocessing_settings(pipeline: ReCoSegPipeline) -> dict[str, Any]:
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
-    if Path.cwd().is_relative_to(output.resolve()):  # it is replaced as a whole, and the export is made beside it
+    if Path.cwd().is_relative_to(real_path(output)):  # it is replaced as a whole, and the export is made beside it
         raise InputError(output, "the working folder is in it", "a folder to make", "Name one, such as my-model.")
     if not output.exists() or (output.is_dir() and not any(output.iterdir())):
         return

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recoseg_hf.errors import InputError, Problems
+from recoseg_hf.files import real_path
 from recoseg_hf.imaging import bids
 from recoseg_hf.imaging.paths import DICOM_REMEDY, holds_dicom, image_files, image_stem, listing
 from recoseg_hf.pipeline.conventions import CONDITIONS, FILE_ALIASES, MODALITIES
@@ -159,17 +160,17 @@ def subject_of(file: Path) -> str:
     parts = re.split("[_-]", stem)
     known = any(parts[-1].lower() in aliases for aliases in FILE_ALIASES.values())
     subject = stem[: -len(parts[-1])].rstrip("_-") if known else stem
-    return safe_name(subject or file.resolve().parent.name)
+    return safe_name(subject or real_path(file).parent.name)
 
 
 def case_name(folder: Path) -> str:
     """Return what a case folder is called: `sub-01` or `sub-01_ses-01` in BIDS, else the folder's own name."""
-    return bids.subject_of_folder(folder) or folder.name or folder.resolve().name
+    return bids.subject_of_folder(folder) or folder.name or real_path(folder).name
 
 
 def subject_of_folder(folder: Path) -> str:
     """Return a safe subject id from the name of a case folder; of one reached by a link, from its real name."""
-    real = folder.resolve()
+    real = real_path(folder)
     return safe_name(bids.subject_of_folder(folder) or bids.subject_of_folder(real) or real.name)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import atomic_write, is_full_disk, sha256_file, sync, write_json
+from recoseg_hf.files import atomic_write, is_full_disk, real_path, sha256_file, sync, write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import SYNTHETIC_MARK
 from recoseg_hf.imaging.volume import write_volume
@@ -114,10 +114,10 @@ def check_outputs(case: Case, output_dir: str | Path, overwrite: bool = False) -
     output_dir = Path(output_dir)
     check_output_folder(output_dir)
     paths = output_paths(case.subject, output_dir)
-    scans = {file.resolve(): name for name, file in case.sources.items() if isinstance(file, Path)}
+    scans = {real_path(file): name for name, file in case.sources.items() if isinstance(file, Path)}
     for path in paths.values():
-        if path.resolve() in scans:
-            found = f"it is the case's {scans[path.resolve()]} and would be replaced by a result"
+        if real_path(path) in scans:
+            found = f"it is the case's {scans[real_path(path)]} and would be replaced by a result"
             raise InputError(path, found, "another output folder", "Choose another one.")
     existing = [path.name for path in paths.values() if path.exists()]
     if existing and not overwrite:
@@ -131,6 +131,8 @@ def check_output_folder(output_dir: Path) -> None:
     Raises:
         InputError: a file is in its place, or permission is lacking.
     """
+    if output_dir.is_symlink() and not output_dir.exists():
+        raise InputError(output_dir, "it is a link that leads nowhere", "an output folder", "Choose another folder.")
     there = next(folder for folder in (output_dir, *output_dir.absolute().parents) if folder.exists())
     if not there.is_dir():
         raise InputError(there, "it is a file", "an output folder", "Choose another folder.")

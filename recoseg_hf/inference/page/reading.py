@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import sha256_file, write_json
+from recoseg_hf.files import real_path, sha256_file, write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import modalities_in
 from recoseg_hf.imaging.nifti import read_nifti
@@ -39,7 +39,7 @@ _FORM = {  # what a page shows of a report
     "grid": {"shape": [int], "voxel_spacing_mm": [float], "orientation": str, "resampled": bool},
     "versions": {"recoseg_hf": str, "*": str},
     "warnings": [str],
-    "outputs": {"*": str},
+    "outputs": {"mask": str, "probability": str, "*": str},
 }  # fmt: skip
 _EXPECTED = "what `recoseg predict --output` wrote for a case"
 
@@ -80,7 +80,7 @@ def write_page_again(
         found = "it is there already, and the scans are not at hand to draw it again"
         raise InputError(page, found, "the case's scans, or another file", "Name the case's folder, or an output.")
     write_page(prediction, case, page)
-    if page.resolve() == paths["page"].resolve():
+    if real_path(page) == real_path(paths["page"]):
         outputs = report["outputs"] | {"page": sha256_file(page)}
         write_json(report_file, report | {"outputs": outputs})
     return page, case is not None
@@ -88,7 +88,7 @@ def write_page_again(
 
 def _check_place(page: Path, others: list[Path], case: Case | None) -> None:
     scans = [file for file in case.sources.values() if isinstance(file, Path)] if case else []
-    if page.resolve() in {file.resolve() for file in (*others, *scans)}:
+    if real_path(page) in {real_path(file) for file in (*others, *scans)}:
         found = "it is a scan or another file of this result, and would be replaced by the page"
         raise InputError(page, found, "a file of its own", "Name another one, .html.")
 
