@@ -80,7 +80,7 @@ REFUSED = {
 }
 """What would go to the Hub, start another process or simulate a whole head; refused as it stands, and as changed."""
 
-_ALWAYS = {"export": ["--evaluation", "@missing", "--no-example"], "demo": ["--seed", "-1"]}
+_ALWAYS = {"export": ["--evaluation", "@missing", "--no-example"], "demo": ["--seed", "-1"], "check": ["--jobs", "1"]}
 """What a command line ends with whatever was changed, so that no whole head is simulated and no process started."""
 
 _COMMANDS = typer.main.get_command(app).commands
@@ -126,7 +126,7 @@ def command_lines(draw: st.DrawFn, name: str) -> list[str]:
             words.append(draw(st.sampled_from(("--", "-", "--unknown", "-h", "--help", *HARD_TEXTS, *INPUTS))))
         elif kind == "before":
             words.insert(0, draw(st.sampled_from(("--version", "--debug", "-x", "", "nonsense"))))
-    return words + _ALWAYS.get(name, [])
+    return words + _ALWAYS.get(name.split(" ")[0], [])
 
 
 def _options(command: str) -> list[_Option]:
