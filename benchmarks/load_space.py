@@ -46,6 +46,7 @@ SLABS = {"low": slice(62, 72), "high": slice(84, 96)}
 THRESHOLDS = (0.3, 0.7)
 POLITE = re.compile(r"queue is full|There is no result to work on", re.IGNORECASE)
 TIME_TO_LIVE = 120  # seconds; 1800 where the Space is published, which is long to wait for
+SECONDS_BETWEEN_SAMPLES = 5
 ACTS = {"slab": 10, "example": 1, "bad": 4, "setting": 2, "leave": 2}
 
 
@@ -61,8 +62,10 @@ class Served:
         lines = Path(f"/proc/{self.process}/status").read_text().splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
-    def waiting(self) -> int:
-        return httpx.get(f"{self.url}gradio_api/queue/status", timeout=60).json()["queue_size"]
+    def waiting(self) -> int | None:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(f"{self.url}gradio_api/queue/status", timeout=20).json()["queue_size"]
+        return None
 
     def files(self) -> list[Path]:
         with contextlib.suppress(FileNotFoundError):  # deleted while we look
@@ -164,6 +167,15 @@ class Visitor:
     def connect(self) -> None:
         self.client = Client(self.space.url, verbose=False, download_files=self.folder.name)
 
+    def come_again(self) -> None:
+        """Close the session and open another one."""
+        started = time.monotonic()
+        self.client.close()
+        try:
+            self.connect()
+        except Exception as error:
+            self.log.add("connect", "error", time.monotonic() - started, f"{type(error).__name__}: {error}")
+
     def visit(self, until: float) -> None:
         """Go on until the time is over."""
         while time.monotonic() < until:
@@ -171,8 +183,7 @@ class Visitor:
             getattr(self, act)()
             time.sleep(self.dice.uniform(0, 2))
             if self.dice.random() < 0.1:
-                self.client.close()
-                self.connect()
+                self.come_again()
         self.client.close()
         self.folder.cleanup()
 
@@ -241,11 +252,11 @@ def alone(space: Served, inputs: Any) -> dict[str, str]:
 
 
 def watch(space: Served, log: Log, over: threading.Event) -> None:
-    """Note memory, queue and files every second."""
-    while not over.wait(1):
-        with contextlib.suppress(httpx.HTTPError):
-            sample = {"megabytes": round(space.megabytes()), "waiting": space.waiting(), "files": len(space.files())}
-            log.samples.append({"at": round(time.monotonic() - log.started, 1), **sample})
+    """Note memory, queue, files and answers every few seconds."""
+    while not over.wait(SECONDS_BETWEEN_SAMPLES):
+        sample = {"megabytes": round(space.megabytes()), "waiting": space.waiting(), "files": len(space.files())}
+        answers = sum(row["outcome"] == "right" for row in log.rows)
+        log.samples.append({"at": round(time.monotonic() - log.started), **sample, "answers": answers})
 
 
 def settle(space: Served, before: int) -> dict[str, Any]:
@@ -304,10 +315,9 @@ def summary(log: Log, clients: int, minutes: float) -> dict[str, Any]:
         "by_request": by_act,
         "messages": dict(Counter(row["message"] for row in rows if "message" in row).most_common(10)),
         "seconds": {act: times(rows, act) for act in ("slab", "threshold", "example")},
-        "waiting_most": max((sample["waiting"] for sample in log.samples), default=0),
+        "waiting_most": max((sample["waiting"] or 0 for sample in log.samples), default=0),
         "files_most": max((sample["files"] for sample in log.samples), default=0),
         "samples": log.samples,
-        "answered_at": [row["at"] for row in rows if row["outcome"] == "right"],
     }
 
 
@@ -330,7 +340,12 @@ def draw(result: dict[str, Any], file: Path) -> None:
     figure, (memory, queue) = chart(2, caption, width=4.8, height=3.6)
     memory.plot(minutes, [sample["megabytes"] / 1024 for sample in samples], color="#0072B2")
     memory.set(xlabel="minutes", ylabel="memory of the Space, GB", ylim=(0, None))
-    queue.plot(minutes, [sample["waiting"] for sample in samples], color="#D55E00", label="requests waiting")
+    queue.plot(
+        minutes,
+        [np.nan if sample["waiting"] is None else sample["waiting"] for sample in samples],
+        color="#D55E00",
+        label="requests waiting",
+    )
     queue.plot(minutes, [sample["files"] / 10 for sample in samples], color="#009E73", linestyle="--",
                label="temporary files, tens")  # fmt: skip
     queue.set(xlabel="minutes", ylim=(0, None))
@@ -350,9 +365,7 @@ def main() -> None:
     result |= {"cores": len(os.sched_getaffinity(0)), "load_before": round(before, 2)}
     write_json(options.output, result)
     draw(result, options.output.with_suffix(".png"))
-    print(
-        json.dumps({name: value for name, value in result.items() if name not in ("samples", "answered_at")}, indent=2)
-    )
+    print(json.dumps({name: value for name, value in result.items() if name != "samples"}, indent=2))
     wrong = result["answers_wrong"] + result["errors"] + result["afterwards"]["files_left"]
     if wrong or not result["answers_right"]:
         sys.exit("answers were wrong or missing, a request failed, or files were left")
