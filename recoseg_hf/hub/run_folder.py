@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 
 from recoseg_hf.hub.names import CARD, INDEX, LICENSE, PARTS, SITE_CARD
+from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.run_record import RECORD, training_record
+
+_LOADED_FROM = "_name_or_path"
+"""Where diffusers notes the place that a model was loaded from, when it saves it."""
 
 
 def published_files(folder: str | Path) -> list[Path]:
@@ -22,6 +26,10 @@ def published_contents(folder: Path) -> dict[str, bytes | str]:
     contents: dict[str, bytes | str] = {
         file.relative_to(folder).as_posix(): str(file) for file in published_files(folder)
     }
+    for name in [name for name in contents if name == INDEX or name.endswith("/config.json")]:
+        values = read_json(folder / name, "a configuration of diffusers", "Save the model again.", dict)
+        if values.pop(_LOADED_FROM, None) is not None:
+            contents[name] = json.dumps(values, indent=2, sort_keys=True).encode()
     if RECORD in contents:
         contents[RECORD] = json.dumps(anonymous_record(folder), indent=2, sort_keys=True).encode()
     if SITE_CARD in contents and CARD not in contents:

@@ -8,6 +8,7 @@ import torch
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.hub import published_contents, published_files, push_model, render_card, save_half
+from recoseg_hf.hub.inspection import inspect_run
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.inference.saving import save_pipeline
@@ -107,7 +108,7 @@ def test_no_path_is_published(tiny_pipeline, tmp_path):
         ),
         (
             "segmenter/config.json",
-            '{"_name_or_path": "/data/run"}',
+            '{"note": "/data/run"}',
             r"^segmenter/config\.json: .* the path '/data",
         ),
         ("model_index.json", '{"_class_name": ["diffusers_modules.x", "P"]}', "it names diffusers_modules"),
@@ -129,6 +130,18 @@ def test_a_link_in_a_run_is_not_followed_to_the_hub(tiny_pipeline, tmp_path):
     (tmp_path / "run" / "segmenter" / "more.json").symlink_to(tmp_path / "private.json")
     with pytest.raises(InputError, match=r"^segmenter/more\.json: it is a link; expected a plain file"):
         push_model(tmp_path / "run", "site/model")
+
+
+def test_the_place_that_a_model_was_loaded_from_is_not_pushed(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path / "first")
+    ReCoSegPipeline.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "run")
+    assert str(tmp_path) in (tmp_path / "run" / "segmenter" / "config.json").read_text()
+    contents = published_contents(tmp_path / "run")
+    inspect_run(tmp_path / "run", contents)
+    for name in ("model_index.json", "segmenter/config.json", "synthesizer/config.json"):
+        kept = json.loads((tmp_path / "run" / name).read_text())
+        assert kept.pop("_name_or_path").startswith(str(tmp_path))
+        assert json.loads(contents[name]) == kept
 
 
 @pytest.mark.parametrize("offline", [True, False])
