@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,10 +144,21 @@ class Rows:
             subject = self._subject(values, row["flair"], number, place)
             yield Row(subject, f"{place} ({subject})", row, self.home)
 
-    def _values(self, split: str) -> Iterator[dict[str, Any]]:
-        wanted = [*self.columns.values(), *filter(None, [self.subject_column])]
+    def subjects(self) -> set[str] | None:
+        """Return everybody's names, from their column alone, which takes no scan; None where the files name them.
+
+        Raises:
+            InputError: a row cannot be read.
+        """
+        if self.subject_column is None:
+            return None
+        column = self.subject_column
+        return {safe_name(str(values[column])) for split in self.splits for values in self._values(split, [column])}
+
+    def _values(self, split: str, columns: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+        wanted = columns or [*self.columns.values(), *filter(None, [self.subject_column])]
         # `decode(False)` first: a column cast to `Nifti(decode=False)` is still decoded in a stream off the Hub.
-        rows = iter(self.splits[split].decode(False).select_columns(wanted))
+        rows = iter(self.splits[split].decode(False).select_columns(list(wanted)))
         while True:
             try:
                 values = next(rows, None)

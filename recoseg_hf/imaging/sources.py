@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -125,7 +125,14 @@ class RowCases:
             seen: dict[str, str] = {}
             return {name: Part(self._entries(name, seen), self.rows.count(name)) for name in self.rows.splits}
         chosen = {name: {safe_name(subject) for subject in subjects} for name, subjects in read_names(split).items()}
+        known = self.rows.subjects()
+        if known is not None:  # told before hours of work on those that are there
+            self._check_present(split, {subject for subjects in chosen.values() for subject in subjects}, known)
         return {name: Part(self._chosen(split, subjects), len(subjects)) for name, subjects in chosen.items()}
+
+    def _check_present(self, split: str | Path, wanted: set[str], known: Collection[str]) -> None:
+        if absent := sorted(wanted.difference(known)):
+            raise InputError(split, f"{', '.join(absent)} not in {self.rows.name}", "a row for each", "Check both.")
 
     def _entries(self, split: str, seen: dict[str, str]) -> Iterator[CaseEntry]:
         """Yield a split's rows; `seen` has the subjects before them and where these stand."""
@@ -140,8 +147,7 @@ class RowCases:
         seen: dict[str, str] = {}
         for name in self.rows.splits:
             yield from (entry for entry in self._entries(name, seen) if entry.subject in wanted)
-        if absent := sorted(wanted - seen.keys()):
-            raise InputError(split, f"{', '.join(absent)} not in {self.rows.name}", "a row for each", "Check both.")
+        self._check_present(split, wanted, seen)
 
 
 def read_names(path: str | Path) -> dict[str, list[str]]:

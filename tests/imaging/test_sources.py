@@ -88,7 +88,13 @@ class TestTable:
         assert names(entries(save_table(tmp_path / "data"), split)) == {"train": ["c3"], "test": ["a1", "b2"]}
         split.write_text(json.dumps({"train": ["c3", "d4"]}))
         with pytest.raises(InputError, match=r"split.json: d4 not in .*data; expected a row for each"):
-            entries(tmp_path / "data", split)
+            open_source(tmp_path / "data").parts(split)  # before a row is read
+
+    def test_who_is_absent_is_told_also_where_files_name_the_subjects(self, tmp_path):
+        split = tmp_path / "split.json"
+        split.write_text(json.dumps({"train": ["c3", "d4"]}))
+        with pytest.raises(InputError, match=r"split.json: d4 not in .*data; expected a row for each"):
+            entries(save_table(tmp_path / "data", subject_column=""), split)
 
     def test_without_a_column_the_file_names_the_subject(self, tmp_path):
         assert names(entries(save_table(tmp_path / "data", subject_column=""))) == SPLITS
