@@ -14,17 +14,17 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="recoseg-space-"))
 
-from space.cleaning import keep_clean
-from space.device import load_model  # before all that imports torch: on ZeroGPU `spaces` must come first
+from space.device import load_model  # first of ours: on ZeroGPU `spaces` must come before torch
 from space.page import build_page
 from space.settings import LAUNCH, QUEUE
+from space.tidying import keep_tidy
 
 
 def main() -> None:
     """Load the model, then serve the page."""
     load_model()
     page = build_page()
-    keep_clean(page)
+    keep_tidy(page)
     page.queue(**QUEUE).launch(**LAUNCH)
 
 

@@ -9,12 +9,12 @@ import gradio as gr
 from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
 from space import html, words
 from space.api import add_api
-from space.cleaning import NEVER
 from space.device import load_model, usual_and_most_steps
 from space.fields import checked, scan_field
 from space.session import Result, run
 from space.settings import MAX_SEED, STATIC, TIME_TO_LIVE
 from space.shelf import SHELF, Ticket
+from space.tidying import NEVER
 from space.uploads import example_case, uploaded_case
 from space.viewer import SCRIPT, TEMPLATE, viewer_mask, viewer_scene
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import OrderedDict
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ class Ticket:
     """What a session holds; its result goes with it."""
 
 
+@dataclass
+class _Kept:
+    result: Result
+    size: int
+    asked: float
+
+
 class Shelf:
     """Keeps results; where they take more than `most_bytes`, those go that were asked for longest ago.
 
@@ -27,7 +35,7 @@ class Shelf:
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most = most_bytes
-        self._kept: OrderedDict[int, tuple[Result, int]] = OrderedDict()
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()  # asked for longest ago first
         # Entered again by the thread that holds it: a ticket may be collected as garbage at any moment.
         self._lock = threading.RLock()
 
@@ -35,7 +43,7 @@ class Shelf:
         """Keep a result for as long as its ticket is held, or until others need the room."""
         ticket, size = Ticket(), bytes_of(result)
         with self._lock:
-            self._kept[id(ticket)] = (result, size)
+            self._kept[id(ticket)] = _Kept(result, size, time.monotonic())
             weakref.finalize(ticket, self._drop, id(ticket))
             while len(self._kept) > 1 and self.bytes_kept > self._most:
                 self._kept.popitem(last=False)
@@ -47,13 +55,22 @@ class Shelf:
             if id(ticket) not in self._kept:
                 return None
             self._kept.move_to_end(id(ticket))
-            return self._kept[id(ticket)][0]
+            kept = self._kept[id(ticket)]
+            kept.asked = time.monotonic()
+            return kept.result
+
+    def forget(self, age: float) -> None:
+        """Let results go that nobody asked for in so many seconds: Gradio keeps a closed page's state for longer."""
+        with self._lock:
+            for key, kept in list(self._kept.items()):
+                if time.monotonic() - kept.asked > age:
+                    self._drop(key)
 
     @property
     def bytes_kept(self) -> int:
         """What the results take; arrays that several share count for each."""
         with self._lock:
-            return sum(size for _, size in self._kept.values())
+            return sum(kept.size for kept in self._kept.values())
 
     def _drop(self, key: int) -> None:
         with self._lock:

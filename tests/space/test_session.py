@@ -35,7 +35,7 @@ def test_an_upload_leaves_no_file_of_gradios_own(parts, tmp_path):
 
 
 def test_old_files_go(parts, tmp_path):
-    from space.cleaning import delete_old
+    from space.tidying import delete_old
 
     page = gr.Blocks()
     files = [str(tmp_path / f"{number}.nii") for number in range(3)]
@@ -49,7 +49,7 @@ def test_old_files_go(parts, tmp_path):
 
 
 def test_a_visitor_who_uploads_does_not_stop_the_cleaning(parts, tmp_path):
-    from space.cleaning import delete_old
+    from space.tidying import delete_old
 
     page = gr.Blocks()
 
@@ -217,6 +217,11 @@ def test_the_oldest_result_makes_room_and_one_without_a_ticket_goes(parts):
     del first
     assert shelf.bytes_kept == 1000
     assert shelf.get(None) is None
+    shelf.forget(age=1000)
+    assert shelf.get(first := shelf.put(results[3])) is results[3]
+    shelf.forget(age=-1)
+    assert (shelf.get(first), shelf.get(third), shelf.bytes_kept) == (None, None, 0)
+    third = shelf.put(results[2])
     large = shelf.put({"mask": np.zeros(9000, np.uint8)})
     assert (shelf.get(third), shelf.bytes_kept) == (None, 9000)
     assert shelf.get(large) is not None

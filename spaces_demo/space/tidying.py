@@ -10,6 +10,7 @@ import time
 import gradio as gr
 
 from space.settings import CACHE
+from space.shelf import SHELF
 
 NEVER = 100 * 365 * 24 * 3600
 """Seconds after which Gradio itself may look for old files. It stops for good where an upload comes in meanwhile."""
@@ -17,8 +18,8 @@ NEVER = 100 * 365 * 24 * 3600
 _log = logging.getLogger(__name__)
 
 
-def keep_clean(page: gr.Blocks, every: float = CACHE[0], age: float = CACHE[1]) -> threading.Thread:
-    """Look for old files again and again, in a thread that ends with the process.
+def keep_tidy(page: gr.Blocks, every: float = CACHE[0], age: float = CACHE[1]) -> threading.Thread:
+    """Look for old results and files again and again, in a thread that ends with the process.
 
     Args:
         page: whose files they are.
@@ -30,11 +31,12 @@ def keep_clean(page: gr.Blocks, every: float = CACHE[0], age: float = CACHE[1]) 
         while True:
             time.sleep(every)
             try:
+                SHELF.forget(age)
                 delete_old(page, age)
             except Exception:
                 _log.exception("looking for old files failed")
 
-    thread = threading.Thread(target=look, name="cleaning", daemon=True)
+    thread = threading.Thread(target=look, name="tidying", daemon=True)
     thread.start()
     return thread
 
