@@ -35,7 +35,7 @@ import numpy as np
 from gradio_client import Client, handle_file
 
 from recoseg_hf import read_volume
-from recoseg_hf.evaluation.canvas import chart
+from recoseg_hf.evaluation.canvas import STYLES, chart
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.volume import Volume, write_volume
 
@@ -337,19 +337,12 @@ def draw(result: dict[str, Any], file: Path) -> None:
         f"{result['clients']} clients for {result['minutes']:g} minutes, then nobody until all that was temporary "
         f"was gone ({TIME_TO_LIVE} s to live). One process, at most 8 requests waiting."
     )
-    figure, (memory, queue) = chart(2, caption, width=4.8, height=3.6)
-    memory.plot(minutes, [sample["megabytes"] / 1024 for sample in samples], color="#0072B2")
-    memory.set(xlabel="minutes", ylabel="memory of the Space, GB", ylim=(0, None))
-    queue.plot(
-        minutes,
-        [np.nan if sample["waiting"] is None else sample["waiting"] for sample in samples],
-        color="#D55E00",
-        label="requests waiting",
-    )
-    queue.plot(minutes, [sample["files"] / 10 for sample in samples], color="#009E73", linestyle="--",
-               label="temporary files, tens")  # fmt: skip
-    queue.set(xlabel="minutes", ylim=(0, None))
-    queue.legend(frameon=False)
+    figure, panels = chart(3, caption, width=3.4, height=3.2)
+    shown = (("megabytes", 1024, "memory of the Space, GB"), ("waiting", 1, "requests waiting"), ("files", 1, "files"))
+    for axis, (name, unit, label), style in zip(panels, shown, STYLES, strict=False):
+        values = [np.nan if sample[name] is None else sample[name] / unit for sample in samples]
+        axis.plot(minutes, values, color=style["color"])
+        axis.set(xlabel="minutes", ylabel=label, ylim=(0, 1.1 * np.nanmax([*values, 1])))
     figure.savefig(file)
 
 
