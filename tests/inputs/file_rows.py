@@ -39,6 +39,8 @@ def plain_named_gz(bench):
     t1_is_read(bench.damaged("plain_named_gz"))
     (warning,) = bench.warnings()
     assert warning.startswith("it is not compressed though its name ends in .gz; Rename it")
+    told = predict_case(bench.pipeline, bench.read()).report["warnings"]
+    assert told == ["The file of t1: it is not compressed though its name ends in .gz; read by its content."]
 
 
 @row(8)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recoseg_hf import InputError
+from recoseg_hf import CaseError, InputError
 
 gr = pytest.importorskip("gradio")
 
@@ -22,6 +22,14 @@ def test_files_become_fields(words):
     assert str(words.about_field(error, files)) == (
         "T1 file: its shape is (2, 2, 2); expected (3, 3, 3) as in the FLAIR file. Look at the T1 file."
     )
+
+
+def test_everything_wrong_with_a_case_names_its_fields(words):
+    files = {"flair": Path("/tmp/x/flair.nii.gz"), "t1": Path("/tmp/x/t1.nii.gz")}
+    error = CaseError([InputError(file, "it is 2D", "3D", "Give it.") for file in files.values()])
+    assert str(words.about_field(error, files)).splitlines() == [
+        "FLAIR file: it is 2D; expected 3D. Give it.", "T1 file: it is 2D; expected 3D. Give it.",
+    ]  # fmt: skip
 
 
 def test_an_error_about_the_whole_case_speaks_of_the_scans(words):
