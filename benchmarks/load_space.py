@@ -207,15 +207,18 @@ class Visitor:
 
     def leave(self) -> None:
         """Upload, ask, and be gone before there is an answer."""
-        started = time.monotonic()
+        started, outcome = time.monotonic(), "left"
         with contextlib.suppress(httpx.HTTPError), httpx.Client(base_url=self.space.url, timeout=60) as browser:
             files = [("files", (file.name, file.read_bytes())) for file in self.slabs["low"]]
             paths = browser.post("gradio_api/upload", files=files).json()
             data = [{"path": path, "meta": {"_type": "gradio.FileData"}} for path in paths]
-            event = browser.post("gradio_api/call/segment", json={"data": [*data, 2, 0, "none"]}).json()["event_id"]
-            if self.dice.random() < 0.5:
+            asked = browser.post("gradio_api/call/segment", json={"data": [*data, 2, 0, "none"]})
+            event = None if asked.is_error else asked.json().get("event_id")
+            if event is None:
+                outcome = "refused" if POLITE.search(asked.text) else "error"
+            elif self.dice.random() < 0.5:
                 browser.get(f"gradio_api/call/segment/{event}", timeout=self.dice.uniform(0.1, 2))
-        self.log.add("leave", "left", time.monotonic() - started)
+        self.log.add("leave", outcome, time.monotonic() - started, asked.text if outcome == "error" else "")
 
     def segment(self, files: list[Path], seed: int, steps: int = 2) -> Any:
         return self.client.predict(*map(handle_file, map(str, files)), steps, seed, "none", api_name="/segment")
