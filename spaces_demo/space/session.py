@@ -13,7 +13,8 @@ from pathlib import Path
 from recoseg_hf import Case, InputError, write_prediction
 from recoseg_hf.inference import Prediction, with_threshold
 from recoseg_hf.inference.browsing import SliceBrowser
-from space.device import load_model, predict
+from space.device import load_model, predict, usual_and_most_steps
+from space.settings import MAX_STEPS
 
 _ORDER = (".html", ".png", ".gz", ".json")
 """What most people want first."""
@@ -77,15 +78,16 @@ def run(
     """
     progress(0, desc="Reading the scans")
     with opened as case:
+        most = usual_and_most_steps()[1]
         source = without_t1ce if case.t1ce is None else None
-        check_settings(steps, seed, source)
+        check_settings(steps, seed, source, most)
         progress(0.05, desc="Preparing the slices")
         prediction = predict(case, int(steps), int(seed), source, Denoising(progress))
     progress(0.95, desc="Drawing the slices")
     return Result(case, prediction, SliceBrowser.of(prediction, case))
 
 
-def check_settings(steps: int, seed: int | None, source: str | None) -> None:
+def check_settings(steps: int, seed: int | None, source: str | None, most: int = MAX_STEPS) -> None:
     """Check what the fields' own limits let through.
 
     Raises:
@@ -98,6 +100,8 @@ def check_settings(steps: int, seed: int | None, source: str | None) -> None:
     for name, value in (("Denoising steps", steps), ("Seed", seed)):
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise InputError(name, f"it is {value!r:.40}", "a whole number", "Choose another one.")
+    if not 1 <= steps <= most:
+        raise InputError("Denoising steps", f"it is {steps:g}", f"1 to {most}", "Choose another number.")
     if source == "ensemble" and steps < ENSEMBLE_MIN_STEPS:
         expected = f"{ENSEMBLE_MIN_STEPS} or more for an ensemble"
         raise InputError("Denoising steps", f"it is {steps:g}", expected, "Raise it, or leave the residual out.")

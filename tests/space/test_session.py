@@ -111,6 +111,9 @@ def test_a_t1ce_is_said_to_be_missing_where_it_is(result, given):
     ("settings", "message"),
     [
         ((2, None, None), r"^Seed: nothing was given; expected a whole number"),
+        ((2, float("inf"), None), r"^Seed: it is inf; expected a whole number"),
+        ((float("nan"), 0, None), r"^Denoising steps: it is nan; expected a whole number"),
+        ((21, 0, None), r"^Denoising steps: it is 21; expected 1 to 20"),
         ((2, 0, "ensemble"), r"^Denoising steps: it is 2; expected 4 or more for an ensemble"),
     ],
 )

@@ -71,6 +71,9 @@ GOOD = {
 }  # fmt: skip
 """Each succeeds as it stands."""
 
+MORE = {"evaluate": ([], ["--full"])}
+"""What a good command line may end with beside nothing, where that loads other libraries."""
+
 REFUSED = {
     "export": ["@missing", "-o", "@out"],
     "push": ["@result", "organisation/name"],
@@ -82,6 +85,11 @@ REFUSED = {
 
 _ALWAYS = {"export": ["--evaluation", "@missing", "--no-example"], "demo": ["--seed", "-1"], "check": ["--jobs", "1"]}
 """What a command line ends with whatever was changed, so that no whole head is simulated and no process started."""
+
+_TEXTS = tuple(text for text in HARD_TEXTS if text not in ("/", "~"))
+"""A folder to look through for cases may be anything but the whole machine."""
+
+_short_texts = st.text(max_size=8).filter(lambda text: not text.startswith("/"))
 
 _COMMANDS = typer.main.get_command(app).commands
 _OUTPUT_NAMES = ("output", "out")
@@ -123,7 +131,7 @@ def command_lines(draw: st.DrawFn, name: str) -> list[str]:
         elif kind == "double" and places:
             words.append(words[draw(st.sampled_from(places))])
         elif kind == "insert":
-            words.append(draw(st.sampled_from(("--", "-", "--unknown", "-h", "--help", *HARD_TEXTS, *INPUTS))))
+            words.append(draw(st.sampled_from(("--", "-", "--unknown", "-h", "--help", *_TEXTS, *INPUTS))))
         elif kind == "before":
             words.insert(0, draw(st.sampled_from(("--version", "--debug", "-x", "", "nonsense"))))
     return words + _ALWAYS.get(name.split(" ")[0], [])
@@ -141,7 +149,7 @@ def _options(command: str) -> list[_Option]:
 def _value(option: _Option) -> st.SearchStrategy[str]:
     if option.output:
         return st.sampled_from(OUTPUTS)
-    words = st.sampled_from(HARD_TEXTS) | st.text(max_size=8)
+    words = st.sampled_from(_TEXTS) | _short_texts
     return st.sampled_from(INPUTS) | st.sampled_from(NUMBERS) | st.floats().map(str) | words
 
 
@@ -154,4 +162,4 @@ def _value_at(words: list[str], place: int, options: list[_Option]) -> st.Search
         return _value(before)
     if words[place].startswith("-"):
         return st.sampled_from([flag for option in options for flag in option.flags] + ["--", "-", "--x"])
-    return st.sampled_from(INPUTS) | st.sampled_from(HARD_TEXTS) | st.text(max_size=8)
+    return st.sampled_from(INPUTS) | st.sampled_from(_TEXTS) | _short_texts

@@ -84,7 +84,9 @@ TARGETS = tuple(
     Target(
         f"recoseg {name}",
         arguments.command_lines(name),
-        (arguments.start_of(name),) if name in arguments.GOOD else (),
+        tuple(arguments.start_of(name) + more for more in arguments.MORE.get(name, ([],)))
+        if name in arguments.GOOD
+        else (),
         _run,
         () if name in arguments.GOOD else (arguments.start_of(name),),
     )

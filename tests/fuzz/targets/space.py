@@ -127,9 +127,10 @@ def _over_http(example: dict[str, Any], folder: Path) -> None:
             code, answer = _fetch(f"{url}/{json.loads(answer)['event_id']}", None)
     if faults:
         raise BrokenPromiseError(f"a fault: {faults[0].getMessage()}") from (faults[0].exc_info or (None, None))[1]
-    text = answer.decode(errors="replace")
+    # The protocol names the copies that Gradio serves; no other place may be told.
+    text = answer.decode(errors="replace").replace(os.environ["GRADIO_TEMP_DIR"], "")
     for secret in ("Traceback", "site-packages", "root:x:", "PATH=", str(rooms.home())):
-        if secret in text and not (secret == str(rooms.home()) and "event: complete" in text):
+        if secret in text:
             raise BrokenPromiseError(f"status {code} tells of {secret}: {text[:500]}")
     if code >= 400 or "event: error" in text:
         raise RefusedError(text[:200])
