@@ -2,6 +2,8 @@
 
     python benchmarks/fuzz.py --minutes 30 --seed 0 --output benchmarks/results/fuzz.json
 
+    python benchmarks/fuzz.py --output benchmarks/results/fuzz.json --fill docs/reliability.md
+
 The targets of `tests/fuzz` take turns, each turn in a process of its own, so that one that is killed is a finding too.
 An example is a valid result or a refusal, within 2 s of the processor and 1 GiB; whatever else comes out is written to
 --findings in the form of `tests/fuzz/corpus`, made as small as hypothesis can. Exits with 1 where there are findings.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import json
 import logging
 import multiprocessing
 import os
@@ -34,7 +37,7 @@ for name, value in {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "GRADIO_ANALY
 
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 
-from recoseg_hf.files import write_json  # noqa: E402
+from recoseg_hf.files import atomic_write, write_json  # noqa: E402
 from tests.fuzz import rooms  # noqa: E402
 from tests.fuzz.corpus import Found, to_json, write_found  # noqa: E402
 from tests.fuzz.targets.all import TARGETS  # noqa: E402
@@ -44,12 +47,16 @@ BATCH = 40
 """Examples for each call of hypothesis, which looks for new ones by what the earlier ones of the call did."""
 
 _OURS = ("/recoseg_hf/", "/spaces_demo/", "/tests/fuzz/")
+_MARKS = ("<!-- fuzz -->", "<!-- /fuzz -->")
 _SPARE_SECONDS = 300  # for a turn's beginning and for making a finding small
 
 
 def main() -> None:
     """Take turns until the time is over; write the counts after each round."""
     options = _options()
+    if options.fill:
+        _fill(options.fill, json.loads(options.output.read_text(encoding="utf-8")))
+        return
     chosen = [target for target in TARGETS if not options.targets or target.name in options.targets]
     rooms.result(), rooms.checkpoint()  # once for all turns, which copy this process
     counts: dict[str, Counter] = {target.name: Counter() for target in chosen}
@@ -81,6 +88,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--targets", nargs="*", help="Names; by default all.")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "fuzz.json")
     parser.add_argument("--findings", type=Path, default=Path("fuzz_findings"), help="Folder.")
+    parser.add_argument("--fill", type=Path, help="Run nothing: put the counts of --output into this page.")
     return parser.parse_args()
 
 
@@ -217,6 +225,29 @@ def _rows(counts: dict[str, Counter]) -> Iterator[tuple[str, dict[str, Any]]]:
     for target, count in counts.items():
         row: dict[str, Any] = {name: count[name] for name in ("executions", "valid", "refused", "findings")}
         yield target, row | {"longest_s": round(count["longest_s"], 2), "growth_mb": count["growth_mb"]}
+
+
+def _fill(page: Path, content: dict[str, Any]) -> None:
+    """Put the counts between the page's marks."""
+    columns = ("executions", "valid", "refused", "findings", "longest_s", "growth_mb")
+    lines = [
+        f"| {target} | {' | '.join(f'{row[name]:,}' for name in columns)} |" for target, row in _by_target(content)
+    ]
+    totals = content["totals"]
+    head = "| target | executions | valid | refused | findings | longest, s | growth, MiB |"
+    rule = "|---|--:|--:|--:|--:|--:|--:|"
+    last = f"| all, {content['minutes']:g} minutes | {' | '.join(f'{totals[name]:,}' for name in columns[:4])} | | |"
+    before, rest = page.read_text(encoding="utf-8").split(_MARKS[0])
+    after = rest.split(_MARKS[1])[1]
+    with atomic_write(page) as temporary:
+        table = "\n".join([head, rule, *lines, last])
+        temporary.write_text(f"{before}{_MARKS[0]}\n{table}\n{_MARKS[1]}{after}", encoding="utf-8")
+
+
+def _by_target(content: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The rows in the order of the turns."""
+    order = [target.name for target in TARGETS]
+    return sorted(content["targets"].items(), key=lambda row: order.index(row[0]) if row[0] in order else len(order))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def test_what_was_found_once_stays_mended(found):
 
 def test_the_limit_on_time_holds():
     with pytest.raises(TookTooLongError, match="processor time"), limits(seconds=0.05):
-        sum(itertools.count())
+        for _ in itertools.count():  # signals are seen between steps of Python
+            pass
 
 
 def test_the_limit_on_memory_holds():

@@ -163,7 +163,7 @@ def _weights_damage(draw: st.DrawFn) -> dict[str, Any]:
     content = (rooms.model() / file).read_bytes()
     length = int.from_bytes(content[:8], "little")
     header, data = content[8 : 8 + length], content[8 + length :]
-    kind = draw(st.sampled_from(("json", "bytes", "length", "end")))
+    kind = draw(st.sampled_from(("json", "bytes", "length", "end", "nothing")))
     if kind == "json":
         header = draw(damaged_json(json.loads(header)))
     elif kind == "bytes":
@@ -172,10 +172,6 @@ def _weights_damage(draw: st.DrawFn) -> dict[str, Any]:
         data = data[: draw(st.integers(0, len(data)))] + draw(st.binary(max_size=8))
     size = draw(st.sampled_from((0, 1, 2**63, 2**64 - 1, 10**8 + 1))) if kind == "length" else len(header)
     return {"file": file, "content": size.to_bytes(8, "little") + header + data}
-
-
-def _plain_of(good: Callable[[], Path], file: str, **others: Any) -> dict[str, Any]:
-    return {"file": file, "content": (good() / file).read_bytes()} | others
 
 
 TARGETS = (
