@@ -76,6 +76,7 @@ setup(
             "py.typed",
             "evaluation/paper/*.json",
             "evaluation/paper/report/*.jinja",
+            "inference/doctor/*.json",
             "inference/page/*.css",
             "inference/page/*.jinja",
             "inference/page/*.js",

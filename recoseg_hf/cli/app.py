@@ -16,6 +16,7 @@ from recoseg_hf.cli.audit import audit
 from recoseg_hf.cli.check import check
 from recoseg_hf.cli.dataset_card import dataset_card
 from recoseg_hf.cli.demo import demo
+from recoseg_hf.cli.doctor import doctor
 from recoseg_hf.cli.ending import Terminated, ending_in_order
 from recoseg_hf.cli.evaluate import evaluate
 from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL, EXIT_INTERRUPTED, EXIT_TERMINATED
@@ -80,7 +81,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, predict, demo, evaluate, audit, report, prepare, export, push, dataset_card, push_dataset):
+for command in (
+    check, doctor, predict, demo, evaluate, audit, report, prepare,
+    export, push, dataset_card, push_dataset,
+):  # fmt: skip
     app.command()(command)
 
 

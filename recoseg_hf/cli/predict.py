@@ -61,6 +61,8 @@ def predict(
     With --cohort, cases whose result is finished are skipped, so the same command goes on after an interruption; a
     case that fails stops no other. cohort.json lists them. Under `accelerate launch -m recoseg_hf` the processes
     share the cases.
+
+    The result looks wrong? `recoseg doctor` names what may be wrong with the scans.
     """
     files = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}
     _check_usage(case_dir, files, cohort, subject)

@@ -1,0 +1,79 @@
+"""A suspicion, and the words that it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from recoseg_hf.inference.doctor.groups import Apart
+
+Cause = Literal["spacing", "skull", "flipped", "misplaced", "swapped", "unlike"]
+
+NAMES = {"flair": "FLAIR", "t1": "T1", "t2": "T2", "t1ce": "T1ce"}
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A likely cause for a case that can be read and yet is wrong.
+
+    Attributes:
+        cause: `spacing`, `skull`, `flipped`, `misplaced`, `swapped` or `unlike`.
+        scans: the modalities that seem to be at fault; empty where it is all of them.
+        message: what was seen, what was expected there, and what to ask, in a sentence or two.
+        measured: the value that gave rise to it.
+        limit: which it passed.
+        unit: of both; "" for a number without one.
+    """
+
+    cause: Cause
+    scans: tuple[str, ...]
+    message: str
+    measured: float
+    limit: float
+    unit: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        rounded = {"measured": round(self.measured, 3), "limit": round(self.limit, 3)}
+        return {**vars(self), "scans": list(self.scans), **rounded}
+
+
+def in_words(number: str) -> str:
+    """A number of the profile, as `t2 grain`, for a reader."""
+    subject, what = number.split(" ")
+    if what == "correlation":
+        one, other = subject.split("-")
+        return f"the correlation of {NAMES[one]} with {NAMES[other]}"
+    if what == "grain":
+        return f"the graininess of {NAMES[subject]} (noise or fine detail)"
+    if what == "spread":
+        return f"the contrast of {NAMES[subject]}"
+    return f"the {int(what[1:])}th percentile of {NAMES[subject]} (in interquartile ranges from the median)"
+
+
+def who(apart: Apart) -> str:
+    """The scans at fault as the subject of a sentence."""
+    if not apart.undecided:
+        return listed(apart.names)
+    return f"Either {listed(apart.names)} or {listed(apart.others)} is at fault: {listed(apart.names)}"
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Modalities as in "FLAIR, T1 and T2"."""
+    *most, last = (NAMES[name] for name in names)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def verb(names: tuple[str, ...], one: str, many: str) -> str:
+    """The form of a verb or pronoun for one scan or for many."""
+    return one if len(names) == 1 else many
+
+
+def times(scale: float) -> str:
+    """A factor, as in "10 times" or "1/10 of"."""
+    return f"{scale:.2g} times" if scale >= 1 else f"1/{1 / scale:.2g} of"
+
+
+def volume(millilitres: float) -> str:
+    """A volume with its unit."""
+    return f"{millilitres:,.0f} mL" if millilitres >= 10 else f"{millilitres:.2g} mL"

@@ -1,0 +1,42 @@
+"""One simulated case, measured once, and limits for which cases like it are the usual ones."""
+
+from dataclasses import replace
+
+import pytest
+
+from recoseg_hf.imaging.phantom import simulate_case
+from recoseg_hf.inference.doctor import examine_case
+from recoseg_hf.inference.doctor.limits import load_limits
+from recoseg_hf.inference.doctor.scans import reduce_case
+from recoseg_hf.pipeline.conventions import MODALITIES
+
+SHAPE = (80, 80, 52)
+
+
+@pytest.fixture(scope="session")
+def case():
+    return simulate_case(3, SHAPE)
+
+
+@pytest.fixture(scope="session")
+def volumes(case):
+    return {name: getattr(case, name) for name in MODALITIES}
+
+
+@pytest.fixture(scope="session")
+def scans(volumes):
+    return reduce_case(volumes)
+
+
+@pytest.fixture(scope="session")
+def limits(scans):
+    """Those of the package, but with a simulated case as what the model knows: real ones look otherwise."""
+    from recoseg_hf.inference.doctor.contrast import profile
+
+    usual = {name: (value, max(abs(value) / 10, 0.05)) for name, value in profile(scans).items()}
+    return replace(load_limits(), usual_profile=usual)
+
+
+@pytest.fixture(scope="session")
+def clean(case, limits):
+    return examine_case(case, limits)
