@@ -24,7 +24,9 @@ def suspect_size(measures: Measures, limits: Limits) -> Iterator[Suspicion]:
         yield _wrong_scale(scale, measures, limits)
         return
     longer, axis = elongation(measures, limits)
-    if abs(longer) > limits.elongation:
+    # A head is longer than a brain too; but shortened to a brain's form, it is still too large for one.
+    shortened = max(measures.filled_ml.values()) / math.exp(longer)
+    if abs(longer) > limits.elongation and shortened <= limits.largest_brain_ml:
         yield _wrong_axis(longer, axis, measures, limits)
         return
     yield from _too_large(measures, limits)
