@@ -16,8 +16,8 @@ Known = dict[str, dict[str, Measures]]
 _FLIPS = ("flipped file", "flipped before registration")
 _CROSSWISE = tuple(f"swapped {names}" for names in ("t1 and t2", "flair and t1", "t1ce and t2", "flair and t1ce"))
 _FAR_OUT = 6  # spreads
-# Not fitted: no fault here says where they should lie.
-_GIVEN = {"least_background": 0.2, "scale": (0.7, 1.4)}
+# Not fitted. Above 1.6 times a brain (5.9 L) it is no head either, with scalp, face and neck.
+_GIVEN = {"least_background": 0.2, "scale": (0.7, 1.6)}
 
 
 def fit_limits(known: Known) -> Limits:

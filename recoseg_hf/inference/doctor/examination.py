@@ -15,7 +15,7 @@ CANNOT_SEE = (
     "all files flipped alike",
     "scans of two patients or dates that were registered to one another",
     "a displacement below the limit, or one of more than about 15 mm that also leaves the brain's outline alone",
-    "a spacing that is wrong by less than about 15 % on one axis, or 30 % on all",
+    "a spacing that is wrong by less than about 15 % on one axis, or 30 % (60 % if too large) on all",
     "T1 and T1ce under each other's name where nothing enhances",
 )
 """What no suspicion says nothing about."""

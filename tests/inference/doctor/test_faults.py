@@ -87,7 +87,7 @@ def test_a_spacing_in_other_units(clean, limits, factor):
 
 def test_slices_of_another_thickness(clean, limits):
     x, y, z = clean.measures.extent_mm
-    filled = {name: 2 * value for name, value in clean.measures.filled_ml.items()}
+    filled = dict.fromkeys(MODALITIES, 2 * 1400.0)
     (found,) = judge(replace(clean.measures, filled_ml=filled, extent_mm=(x, y, 2 * z)), limits)
     assert found.cause == "spacing"
     assert "from bottom to top" in found.message
