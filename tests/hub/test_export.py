@@ -22,6 +22,7 @@ from recoseg_hf.hub.inspection import inspect_folder
 from recoseg_hf.hub.manifest import listed_files, write_manifest
 from recoseg_hf.hub.verify import check_code, verify_code
 from recoseg_hf.imaging.volume import Volume
+from recoseg_hf.inference.saving import write_weight_hashes
 from recoseg_hf.learning.subjects import subject_hash
 from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
 
@@ -185,6 +186,7 @@ def test_numbers_of_other_weights_are_refused(tmp_path):
     weights = load_file(file)
     weights["conv_in.bias"][0] += 1
     save_file(weights, file, metadata={"format": "pt"})
+    write_weight_hashes(folder)  # else it is refused as damaged
     with pytest.raises(InputError, match="its numbers are of other weights or settings"):
         check_measured(folder, card_source(folder, "model"))
 
