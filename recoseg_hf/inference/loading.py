@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INDEX = "model_index.json"
 _WEIGHTS = re.compile(r"diffusion_pytorch_model(-\d+-of-\d+)?\.safetensors")  # no variant such as .fp16
-_AGAIN = "Copy or download it again; if you trained it further, export it again."
+_AGAIN = "Copy or download it again; if you changed the weights yourself, delete the manifest."
 _CLASSES = {
     "ReCoSegPipeline": "recoseg_hf.pipeline.pipeline_recoseg",
     "VolumePipeline": "recoseg_hf.evaluation.baselines",  # named and not imported: it stands on a higher floor
