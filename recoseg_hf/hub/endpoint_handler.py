@@ -73,19 +73,29 @@ class EndpointHandler:
 
         Raises:
             ValueError: the input cannot be used; the message names the field.
+            RuntimeError: the service's own disk fails; the message names no place of it.
         """
+        inputs, settings, wanted = read_request(data)
+        try:
+            with tempfile.TemporaryDirectory(prefix="recoseg-endpoint-") as scratch:
+                return self._answer(inputs, settings, wanted, Path(scratch))
+        except OSError as error:  # its own text may name a place of this machine
+            reason = error.strerror or type(error).__name__
+            raise RuntimeError(f"the service could not read or write its own files ({reason}).") from None
+
+    def _answer(
+        self, inputs: Mapping[str, Any], settings: Mapping[str, Any], wanted: list[str], scratch: Path
+    ) -> dict[str, Any]:
         from recoseg_hf.errors import RecosegError
         from recoseg_hf.inference import predict_case
 
-        inputs, settings, wanted = read_request(data)
-        with tempfile.TemporaryDirectory(prefix="recoseg-endpoint-") as scratch:
-            try:
-                case = read_case(inputs, Path(scratch))
-                with self.alone:
-                    prediction = predict_case(self.pipeline, case, **settings)
-                return as_answer(prediction, wanted, Path(scratch))
-            except RecosegError as error:
-                raise ValueError(plain_message(error, Path(scratch))) from None
+        try:
+            case = read_case(inputs, scratch)
+            with self.alone:
+                prediction = predict_case(self.pipeline, case, **settings)
+            return as_answer(prediction, wanted, scratch)
+        except RecosegError as error:
+            raise ValueError(plain_message(error, scratch)) from None
 
 
 def read_request(data: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:

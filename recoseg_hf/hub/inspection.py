@@ -99,8 +99,8 @@ def inspect_run(folder: Path, contents: Mapping[str, bytes | str]) -> None:
     """
     check_index(folder)
     for name, content in contents.items():
-        if isinstance(content, str) and Path(content).is_symlink():
-            raise _refused(Path(name), "it is a link", "a plain file", "Put the file itself there.")
+        source = folder / name if isinstance(content, bytes) else Path(content)
+        _check_no_link(folder, source.relative_to(folder))
     as_texts = {
         name: content.decode() if isinstance(content, bytes) else Path(content).read_text(encoding="utf-8")
         for name, content in contents.items()
@@ -134,6 +134,13 @@ def _check_kind(folder: Path, file: Path) -> None:
         found = f"a {file.suffix} file" if pickled else "part of a training checkpoint"
         expected = "weights as safetensors, and no scan, checkpoint or optimiser state"
         raise _refused(name, found, expected, "Take it out.")
+
+
+def _check_no_link(folder: Path, name: Path) -> None:
+    """Refuse a file that is a link, or lies behind one: what it leads to is not of this folder."""
+    for part in (name, *name.parents[:-1]):
+        if (folder / part).is_symlink():
+            raise _refused(part, "it is a link", "a plain file or folder", "Put the file itself there.")
 
 
 def _check_paths(name: Path, content: str) -> None:

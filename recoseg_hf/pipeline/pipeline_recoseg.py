@@ -128,7 +128,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         Raises:
             ValueError: without an argument in a copy that has no embedded weights beside it.
         """
-        kwargs.setdefault("use_safetensors", True)
+        if kwargs.get("use_safetensors") is None:  # diffusers takes None for leave to read pickles
+            kwargs["use_safetensors"] = True
         if pretrained_model_name_or_path is None:
             if not (EMBEDDED_MODEL / "model_index.json").is_file():
                 raise ValueError(

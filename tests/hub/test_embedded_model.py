@@ -132,6 +132,28 @@ def test_a_link_in_a_run_is_not_followed_to_the_hub(tiny_pipeline, tmp_path):
         push_model(tmp_path / "run", "site/model")
 
 
+def test_a_linked_folder_in_a_run_is_not_followed_either(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path / "run")
+    (tmp_path / "run" / "segmenter").rename(tmp_path / "private")
+    (tmp_path / "private" / "secret.json").write_text("{}")
+    (tmp_path / "run" / "segmenter").symlink_to(tmp_path / "private")
+    assert "segmenter/secret.json" in published_contents(tmp_path / "run")
+    with pytest.raises(InputError, match=r"^segmenter: it is a link; expected a plain file or folder"):
+        push_model(tmp_path / "run", "site/model")
+
+
+@pytest.mark.parametrize("name", ["model_index.json", "segmenter/config.json", "training_record.json"])
+def test_a_link_whose_content_is_changed_on_the_way_is_refused_too(tiny_pipeline, tmp_path, name):
+    tiny_pipeline.save_pretrained(tmp_path / "first")
+    ReCoSegPipeline.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "run")
+    (tmp_path / "run" / "training_record.json").write_text('{"steps": 3, "subjects_seen": []}')
+    (tmp_path / "run" / name).rename(tmp_path / "private.json")
+    (tmp_path / "run" / name).symlink_to(tmp_path / "private.json")
+    assert isinstance(published_contents(tmp_path / "run")[name], bytes)
+    with pytest.raises(InputError, match=rf"^{name}: it is a link; expected a plain file or folder"):
+        push_model(tmp_path / "run", "site/model")
+
+
 def test_the_place_that_a_model_was_loaded_from_is_not_pushed(tiny_pipeline, tmp_path):
     tiny_pipeline.save_pretrained(tmp_path / "first")
     ReCoSegPipeline.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "run")

@@ -15,7 +15,7 @@ from tests.hub.poison import files_of
 from tests.inference.cases import make_case
 
 SERVICE = """
-import importlib.util, json, sys
+import importlib.util, json, resource, sys
 from pathlib import Path
 from huggingface_hub import snapshot_download
 
@@ -38,6 +38,13 @@ several = [whole | {"parameters": {"num_inference_steps": steps}} for steps in (
 one_by_one = [handler(request)["volumes"] for request in several[:2]] * 2
 with ThreadPoolExecutor(4) as pool:
     answers["at once"] = [answer["volumes"] for answer in pool.map(handler, several)] == one_by_one
+limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+try:
+    answers["no room"] = handler(whole)
+except Exception as error:
+    answers["no room"] = {"error": str(error), "kind": type(error).__name__}
+resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 answers["foreign"] = [
     name for name, module in sys.modules.items()
     if name.startswith("recoseg_hf") and not module.__file__.startswith(repository)
@@ -177,6 +184,11 @@ def test_bad_input_gets_a_plain_error_that_names_the_field(answers, request_name
     assert answer["error"].startswith(message)
     assert answer["kind"] == "ValueError"
     assert "/" not in answer["error"], "a place of the server"
+
+
+def test_a_full_disk_is_told_without_a_place(answers):
+    expected = "the service could not read or write its own files (File too large)."
+    assert answers["no room"] == {"error": expected, "kind": "RuntimeError"}
 
 
 def test_base64_may_be_wrapped_and_be_a_data_address(tmp_path):

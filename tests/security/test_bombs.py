@@ -31,7 +31,6 @@ def header(shape, dtype=np.int16, matrix=None):
     return made.binaryblock + bytes(4)
 
 zeros = gzip.compress(bytes(2**24), 9)  # gzip members may follow one another
-far = np.diag([20.0, 20.0, 20.0, 1.0])
 bombs = {
     "32767 cubed": gzip.compress(header((32767,) * 3)),
     "more bytes than allowed": gzip.compress(header((512,) * 3, np.float64)) + 60 * zeros,

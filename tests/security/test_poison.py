@@ -26,6 +26,8 @@ from recoseg_hf.learning.slice_batches import open_slices
 from tests import factories
 from tests.hub import poison
 from tests.learning.conftest import SETTINGS
+from tests.tiny import tiny_pipeline
+from tests.volumes import tiny_volume_pipeline
 
 PICKLES = {"pickle": poison.poisoned_pickle, "torch": poison.poisoned_torch_file, "numpy": poison.poisoned_array}
 pickled = pytest.mark.parametrize("kind", PICKLES)
@@ -75,6 +77,17 @@ class TestModels:
         put(folder, poison.poisoned_weights(sentinel) | poison.poisoned_code(sentinel))
         with pytest.raises(InputError, match="it holds settings but no weights; expected safetensors"):
             load_pipeline(folder)
+
+    @pytest.mark.parametrize("make", [tiny_pipeline, tiny_volume_pipeline])
+    @pytest.mark.parametrize("said", [{}, {"use_safetensors": None}])
+    def test_only_who_asks_for_pickles_gets_them(self, tmp_path, make, said):
+        pipeline = make()
+        pipeline.save_pretrained(tmp_path, safe_serialization=False)  # harmless ones, which would load
+        assert not list(tmp_path.rglob("*.safetensors"))
+        assert list(tmp_path.rglob("*.bin"))
+        with pytest.raises(OSError, match=r"no file named diffusion_pytorch_model\.safetensors found"):
+            type(pipeline).from_pretrained(tmp_path, **said)
+        assert type(pipeline).from_pretrained(tmp_path, use_safetensors=False).segmenter is not None
 
     def test_beside_good_weights_they_are_left_alone(self, tiny_model, tmp_path, sentinel):
         folder = shutil.copytree(tiny_model, tmp_path / "model")
