@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio_client.utils import is_http_url_like
 
+from recoseg_hf import InputError
 from space import words
+from space.gate import check_upload
 
 
 def scan_field(label: str, **settings: Any) -> gr.File:
-    """Return a field for one file.
+    """Return a field for one file that was uploaded.
 
     Gradio would fetch an address that a program gives in place of a file, whole into memory and whatever its size:
-    the limit on uploads does not count there.
+    the limit on uploads does not count there. And it takes for an upload whatever lies in the folder of all uploads,
+    that folder itself included.
     """
     field = gr.File(label=label, file_count="single", **settings)
     to_cache = field.async_move_resource_to_block_cache
@@ -23,11 +27,25 @@ def scan_field(label: str, **settings: Any) -> gr.File:
     async def uploaded_alone(place: str | Path | None) -> str | None:
         if place is not None and is_http_url_like(str(place)):
             raise words.told(f"{label}: an address was given; expected an uploaded file. Download it first.")
+        if place is not None:
+            refuse(str(place))
         return await to_cache(place)
+
+    def refuse(place: str) -> None:
+        try:
+            check_upload(label, place, field.GRADIO_CACHE)
+        except InputError as error:
+            raise words.told(str(error)) from None
+
+    def to_path(upload: Any) -> str | None:
+        if upload is None:
+            return None
+        refuse(upload.path)  # again: static files and what is called a stream come past the cache
+        return upload.path
 
     field.async_move_resource_to_block_cache = uploaded_alone
     # Gradio's own leaves an empty temporary file behind for every scan, which nothing ever deletes.
-    field.preprocess = lambda upload: None if upload is None else str(upload.path)
+    field.preprocess = to_path
     return field
 
 
@@ -41,7 +59,8 @@ def checked(field: gr.Slider | gr.Number | gr.Radio) -> gr.Slider | gr.Number | 
     def refused_by_name(payload: Any) -> Any:
         numeric = isinstance(payload, int | float) and not isinstance(payload, bool)
         empty = payload is None and not isinstance(field, gr.Slider)
-        if not empty and isinstance(field, gr.Radio) == numeric:
+        finite = not numeric or -math.inf < payload < math.inf  # false of NaN too, and no whole number is too large
+        if not finite or (not empty and isinstance(field, gr.Radio) == numeric):
             raise _refused(field, payload)
         try:
             return to_value(payload)

@@ -11,6 +11,7 @@ from space import html, words
 from space.api import add_api
 from space.device import load_model, usual_and_most_steps
 from space.fields import checked, scan_field
+from space.gate import speak_plainly
 from space.session import Result, run
 from space.settings import MAX_SEED, STATIC, TIME_TO_LIVE
 from space.shelf import SHELF, Ticket
@@ -57,6 +58,7 @@ def build_page() -> gr.Blocks:
             done.success(show_viewer, result, shown.viewer, api_visibility="private", show_progress="hidden")
         shown.wire(result, summary)
         add_api(result, model["concurrency_id"])
+    speak_plainly(page)
     return page
 
 

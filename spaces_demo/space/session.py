@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,9 @@ from recoseg_hf.inference import Prediction, with_threshold
 from recoseg_hf.inference.browsing import SliceBrowser
 from space.device import load_model, predict, usual_and_most_steps
 from space.settings import MAX_STEPS
+
+_MASKS = threading.BoundedSemaphore(1)
+"""Lets one mask be made at a time, whoever moves a slider: each takes as much memory as the scan."""
 
 _ORDER = (".html", ".png", ".gz", ".json")
 """What most people want first."""
@@ -29,6 +33,7 @@ class Result:
         prediction: at the threshold last asked for.
         browser: its slices.
         folder: of the files last written; it goes when the result does.
+        writing: held while they are.
     """
 
     case: Case
@@ -37,6 +42,7 @@ class Result:
     folder: tempfile.TemporaryDirectory = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="recoseg-result-")
     )
+    writing: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def threshold(self) -> float:
@@ -45,15 +51,23 @@ class Result:
 
     def at(self, threshold: float) -> Result:
         """Return the result with the mask at another threshold."""
-        prediction = with_threshold(load_model(), self.prediction, self.case, threshold)
-        return replace(self, prediction=prediction, browser=self.browser.with_mask(prediction))
+        with _MASKS:
+            prediction = with_threshold(load_model(), self.prediction, self.case, threshold)
+            return replace(self, prediction=prediction, browser=self.browser.with_mask(prediction))
 
     def write(self) -> list[Path]:
-        """Write all that `recoseg predict` writes: the volumes, the picture, the report and its page."""
-        for earlier in Path(self.folder.name).iterdir():  # Gradio has copied them, and deletes those in time
-            shutil.rmtree(earlier, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(dir=self.folder.name))
-        files = write_prediction(self.prediction, self.case, folder)
+        """Write all that `recoseg predict` writes: the volumes, the picture, the report and its page.
+
+        Gradio copies the files, and deletes its copies in time; those of the time before last go now. The last may be
+        in the midst of being copied, for another request of the same session.
+        """
+        with self.writing:
+            folders = sorted(Path(self.folder.name).iterdir(), key=lambda folder: int(folder.name))
+            for earlier in folders[:-1]:
+                shutil.rmtree(earlier, ignore_errors=True)
+            folder = Path(self.folder.name) / str(int(folders[-1].name) + 1 if folders else 0)
+            folder.mkdir()
+            files = write_prediction(self.prediction, self.case, folder)
         return sorted(files.values(), key=lambda file: _ORDER.index(file.suffix))
 
 

@@ -22,7 +22,7 @@ class Ticket:
 @dataclass
 class _Kept:
     result: Result
-    size: int
+    arrays: dict[int, int]
     asked: float
 
 
@@ -41,9 +41,9 @@ class Shelf:
 
     def put(self, result: Result) -> Ticket:
         """Keep a result for as long as its ticket is held, or until others need the room."""
-        ticket, size = Ticket(), bytes_of(result)
+        ticket, arrays = Ticket(), arrays_of(result)
         with self._lock:
-            self._kept[id(ticket)] = _Kept(result, size, time.monotonic())
+            self._kept[id(ticket)] = _Kept(result, arrays, time.monotonic())
             weakref.finalize(ticket, self._drop, id(ticket))
             while len(self._kept) > 1 and self.bytes_kept > self._most:
                 self._kept.popitem(last=False)
@@ -68,20 +68,23 @@ class Shelf:
 
     @property
     def bytes_kept(self) -> int:
-        """What the results take; arrays that several share count for each."""
+        """What the results take; arrays that several share, as those of one case at two thresholds, count once."""
+        arrays: dict[int, int] = {}
         with self._lock:
-            return sum(kept.size for kept in self._kept.values())
+            for kept in self._kept.values():
+                arrays |= kept.arrays
+        return sum(arrays.values())
 
     def _drop(self, key: int) -> None:
         with self._lock:
             self._kept.pop(key, None)
 
 
-def bytes_of(value: Any) -> int:
-    """Return what the arrays in a value take, each counted once."""
+def arrays_of(value: Any) -> dict[int, int]:
+    """Return the bytes of each array in a value, by its identity."""
     arrays: dict[int, int] = {}
     _gather(value, arrays)
-    return sum(arrays.values())
+    return arrays
 
 
 def _gather(value: Any, arrays: dict[int, int]) -> None:

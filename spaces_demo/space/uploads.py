@@ -14,6 +14,7 @@ from recoseg_hf.errors import Problems
 from recoseg_hf.imaging.grids import covering_grid, ras_grid
 from recoseg_hf.imaging.headers import Geometry
 from recoseg_hf.imaging.nifti import read_header
+from space.gate import check_there
 from space.settings import EXAMPLE, MAX_VOXELS
 from space.words import FIELDS, SUBJECT, about_field
 
@@ -34,6 +35,7 @@ def uploaded_case(uploads: Mapping[str, str | None]) -> Iterator[Case]:
         InputError: a field is empty, or its file is unusable; names the field. So do errors raised in the context.
     """
     _check_complete(uploads)
+    _check_there(uploads)
     with tempfile.TemporaryDirectory(prefix="recoseg-upload-") as folder:
         files = {name: Path(folder) / f"{name}.nii.gz" for name, upload in uploads.items() if upload}
         for name, file in files.items():
@@ -60,6 +62,15 @@ def _check_complete(uploads: Mapping[str, str | None]) -> None:
                 "a NIfTI file (.nii or .nii.gz)",
                 "Upload one, or try the simulated example.",
             )
+
+
+def _check_there(uploads: Mapping[str, str | None]) -> None:
+    problems = Problems()
+    for name, upload in uploads.items():
+        with problems.collected():
+            if upload:
+                check_there(FIELDS[name], upload)
+    problems.raise_all()
 
 
 def _check_sizes(files: Mapping[str, Path]) -> None:

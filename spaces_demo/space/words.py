@@ -22,7 +22,7 @@ NOTICE = (
     "change."
 )
 GONE = "There is no result to work on: it was deleted, or nothing has been segmented yet. Run the segmentation again."
-_UNEXPECTED = "Something went wrong on our side, not with your files. Try again, or try the simulated example."
+UNEXPECTED = "Something went wrong on our side, not with your files. Try again, or try the simulated example."
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def plainly(handler: Callable) -> Callable:
             raise told(str(error)) from None
         except Exception:
             _log.exception("%s failed", handler.__name__)
-            raise told(_UNEXPECTED) from None
+            raise told(UNEXPECTED) from None
 
     return handled
 

@@ -5,6 +5,7 @@ import inspect
 import re
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +26,20 @@ def test_an_upload_leaves_no_file_of_gradios_own(parts, tmp_path):
 
     from space.fields import scan_field
 
-    (tmp_path / "scan.nii").write_bytes(b"scan")
+    file = an_upload(tmp_path / "cache")
     field = scan_field("T1 file")
     field.GRADIO_CACHE = str(tmp_path / "cache")
-    (tmp_path / "cache").mkdir()
-    assert field.preprocess(FileData(path=str(tmp_path / "scan.nii"))) == str(tmp_path / "scan.nii")
+    assert field.preprocess(FileData(path=str(file))) == str(file)
     assert field.preprocess(None) is None
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == [file]
+
+
+def an_upload(root: Path) -> Path:
+    """A file where Gradio puts uploads."""
+    file = root / ("0" * 64) / "scan.nii"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"scan")
+    return file
 
 
 def test_old_files_go(parts, tmp_path):
@@ -42,9 +50,9 @@ def test_old_files_go(parts, tmp_path):
     for file in files[1:]:
         Path(file).touch()
     page.upload_file_set.update([*files, str(tmp_path)])  # the first is gone already, and a folder is no file of ours
-    delete_old(page, age=1000)
+    delete_old(page, tmp_path, age=1000)
     assert page.upload_file_set == {*files[1:], str(tmp_path)}
-    delete_old(page, age=-1)
+    delete_old(page, tmp_path, age=-1)
     assert (page.upload_file_set, list(tmp_path.iterdir())) == ({str(tmp_path)}, [])
 
 
@@ -60,8 +68,8 @@ def test_a_visitor_who_uploads_does_not_stop_the_cleaning(parts, tmp_path):
     visitor = threading.Thread(target=upload)
     visitor.start()
     while visitor.is_alive():
-        delete_old(page, age=-1)
-    delete_old(page, age=-1)
+        delete_old(page, tmp_path, age=-1)
+    delete_old(page, tmp_path, age=-1)
     assert page.upload_file_set == set()
 
 
@@ -82,11 +90,29 @@ def result(parts, tiny_pipeline):
 
 
 def test_only_the_files_last_written_are_kept(result):
-    first = result.write()
-    second = result.write()
+    first, second, third = (result.write() for _ in range(3))
     assert not any(file.exists() for file in first)
-    assert all(file.exists() for file in second)
-    assert len(list(Path(result.folder.name).iterdir())) == 1
+    assert all(file.exists() for file in [*second, *third]), "the second's may be in the midst of being copied"
+    assert len(list(Path(result.folder.name).iterdir())) == 2
+
+
+def test_two_requests_of_a_session_write_one_after_the_other(result):
+    other = result.at(0.5)
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda one: one.write(), (result, other)))
+    assert all(file.stat().st_size for files in both for file in files)
+    assert len({files[0].parent for files in both}) == 2
+
+
+def test_one_mask_is_made_at_a_time(result):
+    from space import session
+
+    with ThreadPoolExecutor(3) as pool:
+        with session._MASKS:
+            moved = [pool.submit(result.at, threshold) for threshold in (0.3, 0.5, 0.7)]
+            done, _ = wait(moved, timeout=0.5)
+        assert not done
+        assert [one.result().threshold for one in moved] == [0.3, 0.5, 0.7]
 
 
 def test_a_models_name_is_shown_as_it_is_spelt(result):
@@ -128,9 +154,9 @@ def test_settings_that_do_not_do_are_named_by_their_field(parts, settings, messa
 def test_an_address_is_not_fetched(parts, tmp_path):
     from space.fields import scan_field
 
-    file = tmp_path / "scan.nii"
-    file.write_bytes(b"scan")
+    file = an_upload(tmp_path)
     field = scan_field("T1 file")
+    field.GRADIO_CACHE = str(tmp_path)
     kept = asyncio.run(field.async_move_resource_to_block_cache(str(file)))
     assert Path(kept).read_bytes() == b"scan"
     with pytest.raises(gr.Error) as raised:
@@ -206,12 +232,23 @@ def test_a_pickle_that_is_uploaded_is_not_run(parts, tmp_path):
     assert not (tmp_path / "it-ran").exists()
 
 
+def test_what_two_results_share_counts_once(parts):
+    from space.shelf import Shelf
+
+    shelf, scans = Shelf(most_bytes=2500), np.zeros(2000, np.uint8)
+    tickets = [shelf.put({"scans": scans, "mask": np.full(100, number, np.uint8)}) for number in range(5)]
+    assert shelf.bytes_kept == 2500
+    assert all(shelf.get(ticket) for ticket in tickets)
+    tickets.append(shelf.put({"scans": scans, "mask": np.zeros(1, np.uint8)}))
+    assert shelf.get(tickets[0]) is None
+
+
 def test_the_oldest_result_makes_room_and_one_without_a_ticket_goes(parts):
-    from space.shelf import Shelf, bytes_of
+    from space.shelf import Shelf, arrays_of
 
     shelf = Shelf(most_bytes=2500)
     results = [{"mask": np.zeros(1000, np.uint8), "number": number} for number in range(4)]
-    assert bytes_of({"a": results[0], "b": results[0]}) == 1000, "each array once"
+    assert list(arrays_of({"a": results[0], "b": results[0]}).values()) == [1000], "each array once"
     first, second = shelf.put(results[0]), shelf.put(results[1])
     assert shelf.get(first) is results[0]  # so the second is the one asked for longest ago
     third = shelf.put(results[2])
@@ -237,6 +274,9 @@ def test_the_oldest_result_makes_room_and_one_without_a_ticket_goes(parts):
         ("Slider", None, r"^Slider: 'None' was given"),
         ("Slider", "a" * 900, r"^Slider: 'a{40}' was given"),
         ("Number", [1], r"^Number: '\[1\]' was given; expected a number from 0 to 9"),
+        ("Number", float("nan"), r"^Number: 'nan' was given; expected a number from 0 to 9"),
+        ("Slider", float("nan"), r"^Slider: 'nan' was given; expected a number from 1 to 20"),
+        ("Number", 10**400, r"^Number: '10{39}' was given"),
         ("Number", True, r"^Number: 'True' was given"),
         ("Radio", "x", r"^Radio: 'x' was given; expected none or ensemble"),
         ("Radio", {"a": 1}, r"^Radio: .* was given; expected none or ensemble"),
