@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recoseg_hf.errors import printable
-from recoseg_hf.imaging.nifti import is_compressed
+from recoseg_hf.errors import InputError, printable
+from recoseg_hf.imaging.nifti import is_compressed, read_header
 from recoseg_hf.imaging.skull import more_than_a_brain
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
@@ -53,6 +54,9 @@ def find_doubts(volumes: Mapping[str, Volume], sources: Mapping[str, str | Path]
         if name == next(iter(volumes)):
             doubts += _grid_doubts(file, volume)
         doubts += _scan_doubts(file, volume) if name in MODALITIES else []
+        if found := doubtful_qform(file):
+            remedy = "The sform is used where there is one; other programs may use the qform. Set both alike."
+            doubts.append(Doubt(file, found, "an sform and a qform that say the same", remedy))
         if found := misnamed(file):
             expected = f"a name that ends in {'.nii.gz' if is_compressed(file) else '.nii'}"
             doubts.append(Doubt(file, found, expected, "Rename it: other programs go by the name."))
@@ -94,6 +98,18 @@ def misnamed(file: str | Path) -> str:
         if compressed
         else "it is not compressed though its name ends in .gz"
     )
+
+
+def doubtful_qform(file: str | Path) -> str:
+    """Say in a clause where a file that can be read has a qform that is damaged or not what the sform is; else ""."""
+    if not isinstance(file, Path):
+        return ""
+    with contextlib.suppress(InputError):  # it was changed since it was read
+        geometry = read_header(file)
+        if geometry.forms_differ:
+            return f"its sform and qform place a voxel {geometry.disagreement:.2g} mm apart"
+        return geometry.qform_trouble
+    return ""
 
 
 def _grid_doubts(file: str | Path, volume: Volume) -> list[Doubt]:

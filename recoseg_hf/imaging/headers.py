@@ -18,9 +18,12 @@ from nibabel.spatialimages import HeaderDataError
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import MAX_DECOMPRESSED_BYTES, MAX_VOXELS
 from recoseg_hf.imaging.grids import grid_distance
+from recoseg_hf.imaging.qforms import read_qform, rounding_mm
 
-# A qform's quaternion in float32 misses the sform it was made from by up to 0.6 mm over a head (of nearly LPS scans).
+_FORMS_WARN_MM = 1e-3
 _FORMS_TOLERANCE_MM = 1.0
+_LONGEST_EXTENSIONS = 2**24  # bytes between header and voxels, where programs keep text
+_ONE_FORM = "python -c \"import nibabel as n; i = n.load('IN.nii.gz'); i.set_qform(None, 0); n.save(i, 'OUT.nii.gz')\""
 _SPACING_MM = (0.05, 20.0)  # narrower or wider than any MRI of a head: a header in metres or micrometres
 
 
@@ -29,7 +32,7 @@ class Geometry:
     """The part of a NIfTI header that we use.
 
     Attributes:
-        stored_shape: as declared, (I, J, K) or (I, J, K, 1).
+        stored_shape: as declared, (I, J, K), or with further axes of length one.
         dtype: of the stored numbers, byte order included.
         header_bytes: length of the header itself, 348 or 540.
         offset: of the first voxel in the decompressed file, in bytes.
@@ -38,7 +41,9 @@ class Geometry:
         affine: float64 (4, 4), voxel index to mm in RAS+ world coordinates.
         has_orientation: whether the header says where left and right are (sform or qform code above 0).
         pixdim: voxel spacing in mm that the header gives beside the affine.
-        disagreement: by how many mm sform and qform place a voxel apart at most; 0 where only one of them is given.
+        disagreement: by how many mm sform and qform place a voxel apart at most; 0 without two to compare.
+        rounding: how much of this single precision may explain, in mm.
+        qform_trouble: what is wrong with the qform, as a clause; "" where nothing is.
     """
 
     stored_shape: tuple[int, ...]
@@ -51,6 +56,8 @@ class Geometry:
     has_orientation: bool
     pixdim: tuple[float, ...]
     disagreement: float
+    rounding: float = 0.0
+    qform_trouble: str = ""
 
     @classmethod
     def of_array(cls, shape: tuple[int, ...], affine: np.ndarray) -> Geometry:
@@ -60,7 +67,7 @@ class Geometry:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape without a fourth axis of length one."""
+        """The shape without further axes of length one."""
         return self.stored_shape[:3]
 
     @property
@@ -72,6 +79,11 @@ class Geometry:
     def end(self) -> int:
         """Bytes up to the end of the last voxel."""
         return self.offset + self.voxel_bytes
+
+    @property
+    def forms_differ(self) -> bool:
+        """Whether sform and qform lie farther apart than rounding explains."""
+        return self.disagreement > max(_FORMS_WARN_MM, self.rounding)
 
 
 class Problem(NamedTuple):
@@ -87,7 +99,7 @@ def read_geometry(path: str | Path, head: bytes) -> Geometry:
 
     Args:
         path: named in errors.
-        head: the first 540 bytes, or all of a shorter file.
+        head: the header, or all of a shorter file; more does no harm.
 
     Raises:
         InputError: it is no NIfTI header, or a check failed.
@@ -131,10 +143,15 @@ def _geometry(header: nib.Nifti1Header) -> Geometry:
     slope, intercept = header.get_slope_inter()
     shape = tuple(int(n) for n in header.get_data_shape())
     with np.errstate(all="ignore"):
-        affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-        sform, qform = (form for form, code in (header.get_sform(coded=True), header.get_qform(coded=True)))
-        both = sform is not None and qform is not None and len(shape) >= 3
+        sform, _ = header.get_sform(coded=True)
+        qform, trouble = read_qform(header)
+        affine = next((form for form in (sform, qform) if form is not None), None)
+        if affine is None and trouble:
+            raise HeaderDataError(f"{trouble}, and there is no sform")
+        # A qform that is not whole says nothing against the sform.
+        both = sform is not None and qform is not None and not trouble and len(shape) >= 3
         disagreement = grid_distance(shape[:3], sform, qform) if both else 0.0
+        rounding = rounding_mm(header, shape[:3], sform) if both else 0.0
     return Geometry(
         stored_shape=shape,
         dtype=header.get_data_dtype(),
@@ -142,20 +159,22 @@ def _geometry(header: nib.Nifti1Header) -> Geometry:
         offset=int(header.get_data_offset()),
         slope=1.0 if slope is None else slope,
         intercept=0.0 if intercept is None else intercept,
-        affine=affine,
+        affine=np.asarray(header.get_base_affine() if affine is None else affine, dtype=np.float64),
         has_orientation=bool(header["sform_code"] > 0 or header["qform_code"] > 0),
         pixdim=tuple(float(size) for size in header["pixdim"][1:4]),
         disagreement=disagreement,
+        rounding=rounding,
+        qform_trouble=trouble,
     )
 
 
 def _check_dimensions(geometry: Geometry) -> Problem | None:
     shape = geometry.stored_shape
-    if len(shape) == 4 and shape[3] > 1:
+    if len(shape) < 3 or any(size != 1 for size in shape[4:]):
+        return Problem(f"it is {len(shape)}D (shape {_times(shape)})", "one 3D volume", "Give the whole 3D scan.")
+    if len(shape) > 3 and shape[3] > 1:
         found = f"it is 4D and holds {shape[3]} volumes (shape {_times(shape)})"
         return Problem(found, "one 3D volume", "Split it and give the volume you mean.")
-    if len(shape) not in (3, 4):
-        return Problem(f"it is {len(shape)}D (shape {_times(shape)})", "one 3D volume", "Give the whole 3D scan.")
     return None
 
 
@@ -181,6 +200,9 @@ def _check_bytes(geometry: Geometry) -> Problem | None:
     if geometry.offset < geometry.header_bytes:  # 0, say: the header's own bytes would be taken for voxels
         found = f"its header says that the voxels start at byte {geometry.offset}, inside the header"
         return Problem(found, f"{geometry.header_bytes} or more", "Export the scan again.")
+    if geometry.offset - geometry.header_bytes > _LONGEST_EXTENSIONS:
+        found = f"its header says that the voxels start at byte {geometry.offset:,}"
+        return Problem(found, f"at most {_LONGEST_EXTENSIONS:,} bytes before them", "Export the scan again.")
     if geometry.end > MAX_DECOMPRESSED_BYTES:
         found = f"its header declares {geometry.end:,} bytes"
         return Problem(found, f"at most {MAX_DECOMPRESSED_BYTES:,}", "Crop it, or save it as float32 or int16.")
@@ -190,8 +212,8 @@ def _check_bytes(geometry: Geometry) -> Problem | None:
 def _check_affine_finite(geometry: Geometry) -> Problem | None:
     if not np.isfinite(geometry.affine).all():
         return Problem("its affine holds NaN or infinity", "a finite affine", "Convert the original scan again.")
-    if not np.isfinite([*geometry.pixdim, geometry.disagreement]).all():
-        found = "its voxel spacing (pixdim) or qform holds NaN or infinity"
+    if not np.isfinite(geometry.pixdim).all():
+        found = "its voxel spacing (pixdim) holds NaN or infinity"
         return Problem(found, "finite numbers", "Convert the original scan again.")
     return None
 
@@ -207,14 +229,15 @@ def _check_has_orientation(geometry: Geometry) -> Problem | None:
 
 
 def _check_forms_agree(geometry: Geometry) -> Problem | None:
-    if geometry.disagreement <= _FORMS_TOLERANCE_MM:
+    if geometry.disagreement <= max(_FORMS_TOLERANCE_MM, geometry.rounding):
         return None
     codes = "".join(nib.aff2axcodes(geometry.affine))
     return Problem(
         f"its sform and qform place a voxel {geometry.disagreement:.3g} mm apart (the sform, which is used first, "
         f"says {codes})",
         "one position for each voxel",
-        "Find out which of them is right, and set the code of the other one to 0.",
+        "Find out which of them is right, and set the code of the other one to 0. Coregister: Estimate of SPM, say, "
+        f"may move the sform alone. If it is right: {_ONE_FORM}. If the qform is: the same with set_sform.",
     )
 
 

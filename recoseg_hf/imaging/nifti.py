@@ -17,19 +17,22 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import atomic_write
 from recoseg_hf.imaging.headers import Geometry, read_geometry
+from recoseg_hf.imaging.inflating import Inflated
 from recoseg_hf.imaging.paths import check_is_image, check_is_image_file, unreadable
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_LONGEST_HEADER = 540  # NIfTI-2; NIfTI-1 has 348 bytes
-_CHUNK = 2**20
+_NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540  # of the headers
+_CHUNK = 2**20  # holds whole voxels of any type
 _LONGEST_TAIL = 2**20  # some programs pad their files
 _SUFFIXES = (".nii", ".nii.gz")
+
+Readable = BinaryIO | Inflated
 
 
 def read_nifti(path: str | Path, content: bytes | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Read a 3D NIfTI-1 or NIfTI-2 file, `.nii` or `.nii.gz` (told apart by content, not by name).
 
-    The file is read to its end, so that a damaged gzip stream is noticed. A fourth axis of length one is dropped.
+    The file is read to its end, so that a damaged gzip stream is noticed. Further axes of length one are dropped.
 
     Args:
         path: the file.
@@ -47,8 +50,7 @@ def read_nifti(path: str | Path, content: bytes | None = None) -> tuple[np.ndarr
     else:
         check_is_image(path, content[:256])
     with _explained(path), open(path, "rb") if content is None else io.BytesIO(content) as raw:
-        geometry, payload = _read_payload(path, raw)
-    return _decode(geometry, payload), geometry.affine
+        return _read_voxels(path, _decompressed(raw))
 
 
 def read_header(path: str | Path) -> Geometry:
@@ -60,7 +62,7 @@ def read_header(path: str | Path) -> Geometry:
     path = Path(path)
     check_is_image_file(path)
     with _explained(path), open(path, "rb") as raw:
-        return read_geometry(path, _decompressed(raw).read(_LONGEST_HEADER))
+        return read_geometry(path, _read_head(_decompressed(raw)))
 
 
 @contextlib.contextmanager
@@ -106,36 +108,54 @@ def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
         temporary.write_bytes(gzip.compress(payload, 1, mtime=0) if path.name.lower().endswith(".gz") else payload)
 
 
-def _decode(geometry: Geometry, payload: bytes) -> np.ndarray:
-    """Turn a file's bytes into intensities; in float32 throughout, which halves nibabel's time and memory."""
-    stored = np.frombuffer(payload, geometry.dtype, count=math.prod(geometry.shape), offset=geometry.offset)
+def _read_voxels(path: str | Path, stream: Readable) -> tuple[np.ndarray, np.ndarray]:
+    """Return intensities and affine; limits are checked before anything large is read, and no voxel is held twice."""
+    head = _read_head(stream)
+    geometry = read_geometry(path, head)
+    for _ in _chunks(path, stream, geometry, len(head), geometry.offset):
+        pass  # extensions of the header
+    # Systems give memory when it is written to: a file that ends early takes none for what its header declares.
+    data, done = np.empty(math.prod(geometry.shape), np.float32), 0
+    for chunk in _chunks(path, stream, geometry, geometry.offset, geometry.end):
+        count = len(chunk) // geometry.dtype.itemsize
+        _decode(geometry, chunk, data[done : done + count])
+        done += count
+    _read_to_end(path, stream)
+    return data.reshape(geometry.shape, order="F"), geometry.affine
+
+
+def _read_head(stream: Readable) -> bytes:
+    """Read a header and nothing after it; what is neither NIfTI-1 nor NIfTI-2 is for `read_geometry` to refuse."""
+    head = stream.read(_NIFTI1_BYTES)
+    is_nifti2 = _NIFTI2_BYTES in (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
+    return head + stream.read(_NIFTI2_BYTES - _NIFTI1_BYTES) if is_nifti2 else head
+
+
+def _chunks(path: str | Path, stream: Readable, geometry: Geometry, start: int, stop: int) -> Iterator[bytes]:
+    """Read the bytes `start` to `stop` of a file, of which those before are read."""
+    for begin in range(start, stop, _CHUNK):
+        chunk = stream.read(min(_CHUNK, stop - begin))
+        if len(chunk) < min(_CHUNK, stop - begin):
+            raise _damaged(path, f"it ends after {begin + len(chunk):,} of {geometry.end:,} bytes")
+        yield chunk
+
+
+def _decode(geometry: Geometry, stored: bytes, data: np.ndarray) -> None:
+    """Turn stored voxels into intensities; in float32 throughout, which halves nibabel's time and memory."""
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows becomes Inf, which the caller's check reports
-        data = stored.astype(np.float32).reshape(geometry.shape, order="F")
+        data[:] = np.frombuffer(stored, geometry.dtype, count=data.size)
         if (geometry.slope, geometry.intercept) != (1.0, 0.0):
             data *= np.float32(geometry.slope)
             data += np.float32(geometry.intercept)
-    return data
 
 
-def _read_payload(path: str | Path, raw: BinaryIO) -> tuple[Geometry, bytes]:
-    """Return what the header says, and the file decompressed; limits are checked before anything large is read."""
-    stream = _decompressed(raw)
-    head = stream.read(_LONGEST_HEADER)
-    geometry = read_geometry(path, head)
-    payload = head + stream.read(max(0, geometry.end - len(head)))  # a few voxels may end within the first bytes
-    if len(payload) < geometry.end:
-        raise _damaged(path, f"it ends after {len(payload):,} of {geometry.end:,} bytes")
-    _read_to_end(path, stream)
-    return geometry, payload
-
-
-def _decompressed(raw: BinaryIO) -> BinaryIO:
+def _decompressed(raw: BinaryIO) -> Readable:
     compressed = raw.read(2) == _GZIP_MAGIC
     raw.seek(0)
-    return gzip.GzipFile(fileobj=raw) if compressed else raw
+    return Inflated(raw) if compressed else raw
 
 
-def _read_to_end(path: str | Path, stream: BinaryIO) -> None:
+def _read_to_end(path: str | Path, stream: Readable) -> None:
     """Read what follows the voxels: a gzip stream's checksum is compared only at its end, and a bomb has none."""
     size = 0
     while chunk := stream.read(_CHUNK):

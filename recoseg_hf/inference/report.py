@@ -19,7 +19,7 @@ import numpy as np
 import recoseg_hf
 from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.doubts import degrees_of_shear, is_slice, misnamed, off_spacing
+from recoseg_hf.imaging.doubts import degrees_of_shear, doubtful_qform, is_slice, misnamed, off_spacing
 from recoseg_hf.imaging.grids import is_regular, ras_grid
 from recoseg_hf.imaging.skull import more_than_a_brain
 from recoseg_hf.imaging.volume import Volume
@@ -169,6 +169,8 @@ def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channel
         found.append("The scan lies oblique to the world axes: resampled for the model and back, with loss of detail.")
     if is_slice(case.flair):
         found.append("The scan is a single slice: the volumes are those of one slice, not of a tumour.")
+    doubtful = {name: clause for name, file in case.sources.items() if (clause := doubtful_qform(file))}
+    found += [f"The file of {name}: {clause}; an sform goes before it." for name, clause in doubtful.items()]
     misleading = {name: clause for name, file in case.sources.items() if (clause := misnamed(file))}
     found += [f"The file of {name}: {clause}; read by its content." for name, clause in misleading.items()]
     with_skull = [name for name in case.volumes() if name in MODALITIES and more_than_a_brain(getattr(case, name))]

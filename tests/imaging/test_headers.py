@@ -31,6 +31,8 @@ def test_not_one_real_3d_volume(tmp_path, data, match):
 @pytest.mark.parametrize(
     ("fields", "match"),
     [
+        ({"dim": [7, 12, 10, 8, 1, 1, 1, 2]}, r"it is 7D \(shape 12 x 10 x 8 x 1 x 1 x 1 x 2\)"),
+        ({"dim": [2, 12, 10, 1, 1, 1, 1, 1]}, "it is 2D"),
         ({"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]}, "declares 35,181,150,961,663 voxels.*at most 134,217,728"),
         ({"dim": [3, 512, 512, 512, 1, 1, 1, 1], "datatype": 64, "bitpix": 64}, "declares 1,073,742,176 bytes"),
         ({"dim": [3, 0, 10, 8, 1, 1, 1, 1]}, "holds no voxels"),
@@ -39,6 +41,7 @@ def test_not_one_real_3d_volume(tmp_path, data, match):
         ({"scl_slope": 1, "scl_inter": np.nan}, "header cannot be understood .*invalid intercept"),
         ({"vox_offset": np.nan}, "header cannot be understood"),
         ({"vox_offset": -400}, "voxels start at byte -400"),
+        ({"vox_offset": 348 + 2**24 + 4}, "voxels start at byte 16,777,568; expected at most 16,777,216 bytes before"),
         ({"sform_code": 0, "qform_code": 0}, "codes are both 0, so left and right are not known"),
         ({"srow_x": [0, 0, 0, 0], "srow_y": [0, 0, 0, 0], "srow_z": [0, 0, 0, 0]}, "voxel spacing of 0 x 0 x 0 mm"),
         ({"srow_x": [np.nan, 0, 0, 0]}, "its affine holds NaN or infinity"),

@@ -1,5 +1,6 @@
 import gzip
 import os
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -50,6 +51,15 @@ class TestGoodFiles:
 
     def test_fourth_axis_of_one_is_dropped(self, tmp_path):
         np.testing.assert_array_equal(read_nifti(factories.save(tmp_path / "x.nii", DATA[..., None]))[0], DATA)
+
+    @pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+    @pytest.mark.parametrize("longer", [16, 2**20 + 192, 2**24 - 16])
+    def test_extensions_before_the_voxels_are_passed_over(self, tmp_path, name, longer):
+        content = factories.with_header(vox_offset=352 + longer)
+        content[352:352] = b"text" * (longer // 4)
+        np.testing.assert_array_equal(read_nifti(factories.write_bytes(tmp_path / name, content))[0], DATA)
+        factories.write_bytes(tmp_path / name, content[:1000])
+        refused(tmp_path / name, f"it ends after 1,000 of {len(content):,} bytes")
 
     def test_single_slice_is_a_volume(self, tmp_path):
         assert read_nifti(factories.save(tmp_path / "x.nii", DATA[:, :, 4:5]))[0].shape == (12, 10, 1)
@@ -123,6 +133,20 @@ class TestPaths:
     def test_header_without_its_image_file(self, tmp_path):
         path = factories.write_bytes(tmp_path / "x.nii", factories.with_header(magic=b"ni1"))
         refused(path, "expected a single-file NIfTI-1 or NIfTI-2 volume")
+
+
+@pytest.mark.parametrize("name", ["x.nii", "x.nii.gz"])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_reading_takes_memory_for_the_voxels_once(tmp_path, name, dtype):
+    path = factories.write_bytes(tmp_path / name, factories.raw_bytes(np.zeros((256, 256, 128), dtype)))
+    read_nifti(factories.save(tmp_path / "small.nii.gz", DATA))
+    tracemalloc.start()
+    try:
+        data, _ = read_nifti(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert data.nbytes < peak < data.nbytes + 6 * 2**20  # a copy of the stored int16 voxels would be 16 MiB more
 
 
 class TestDamage:

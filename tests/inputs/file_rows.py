@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -130,6 +133,18 @@ def fourth_axis_of_one(bench):
     t1_is_read(bench.damaged("fourth_axis_of_one"))
 
 
+@row(20)
+def fifth_axis_of_one(bench):
+    """All axes after the third of length one: still one volume, whatever the header calls it."""
+    for more in range(1, 5):
+        header(bench.folder, dim=[3 + more, *scan().shape, 1, 1, 1, 1])
+        t1_is_read(bench)
+    assert bench.warnings() == []
+    header(bench.folder, dim=[5, 12, 10, 4, 2, 1, 1, 1])
+    found = r"it is 4D and holds 2 volumes \(shape 12 x 10 x 4 x 2 x 1\)"
+    bench.refused("sub-01_t1.nii.gz", found, "one 3D volume", "Split it")
+
+
 @row(21)
 def negative_size(bench):
     header(bench.folder, dim=[3, 12, -10, 8, 1, 1, 1, 1])
@@ -170,7 +185,7 @@ def slope_that_scales_nothing(bench):
 @row(29)
 def pixdim_of_nan(bench):
     header(bench.folder, pixdim=[1, np.nan, 1, 1, 0, 0, 0, 0])
-    found = r"its voxel spacing \(pixdim\) or qform holds NaN"
+    found = r"its voxel spacing \(pixdim\) holds NaN"
     bench.refused("sub-01_t1.nii.gz", found, "finite numbers", "Convert the original scan again")
 
 
@@ -188,6 +203,59 @@ def a_qform_that_is_rounded(bench):
     bench.file("seg").unlink()
     assert 1e-3 < grid_distance(scan().shape, *(image.get_sform(), image.get_qform())) < 1
     assert [warning.split(";")[0] for warning in bench.warnings()] == ["its voxels are 15 x 15 x 15 mm"]
+
+
+@row(31)
+def a_qform_that_is_only_written_otherwise(bench):
+    """The sform decides: a qform that the standard gives a meaning, or that makes no sense, is no reason to refuse."""
+    for fields in ({"pixdim": [0, 1, 1, 1, 0, 0, 0, 0]}, {"pixdim": [1, -1, 1, 1, 0, 0, 0, 0]}):
+        header(bench.folder, qform_code=1, **fields)
+        t1_is_read(bench)
+        assert bench.warnings() == []
+    header(bench.folder, qform_code=1, quatern_d=1.5)
+    t1_is_read(bench)
+    (warning,) = bench.warnings()
+    assert warning.startswith("the quaternion of its qform has length 1.5; The sform is used where there is one;")
+    (told,) = predict_case(bench.pipeline, bench.read()).report["warnings"]
+    assert told == "The file of t1: the quaternion of its qform has length 1.5; an sform goes before it."
+    header(bench.folder, sform_code=0, qform_code=1, quatern_d=1.5)
+    found = r"\(the quaternion of its qform has length 1\.5, and there is no sform\)"
+    bench.refused("sub-01_t1.nii.gz", found, "a valid NIfTI header", "Convert the original scan again")
+
+
+def two_forms(bench: Bench, moved: float) -> None:
+    """Move T1's qform by some mm to the right."""
+    image = nib.Nifti1Image(scan(), factories.affine())
+    image.set_sform(factories.affine(), 1)
+    image.set_qform(factories.affine(origin=(moved, 0, 0)), 1)
+    nib.save(image, bench.file())
+
+
+@row(31)
+def forms_that_differ_a_little(bench):
+    two_forms(bench, 0.5)
+    t1_is_read(bench)
+    (warning,) = bench.warnings()
+    assert warning.startswith("its sform and qform place a voxel 0.5 mm apart; The sform is used")
+
+
+@row(31)
+def an_sform_that_spm_moved(bench):
+    """What the remedy says to run makes the file readable, whichever of the two is right."""
+    two_forms(bench, 3.0)
+    with pytest.raises(InputError, match="place a voxel 3 mm apart") as caught:
+        bench.read()
+    assert "Coregister: Estimate of SPM, say, may move the sform alone" in caught.value.remedy
+    command = re.search('python -c "([^"]+)"', caught.value.remedy)[1]
+    assert command.count("set_qform") == 1
+    for kept, program in ((0.0, command), (3.0, command.replace("set_qform", "set_sform"))):
+        fixed = bench.folder / "OUT.nii.gz"
+        program = program.replace("IN.nii.gz", str(bench.file())).replace("OUT.nii.gz", str(fixed))
+        subprocess.run([sys.executable, "-c", program], check=True)
+        volume = read_volume(fixed)
+        np.testing.assert_array_equal(volume.data, scan())
+        np.testing.assert_array_equal(volume.affine, factories.affine(origin=(kept, 0, 0)))
+        assert not any("sform" in doubt.found for doubt in check_case(fixed).doubts)
 
 
 @row(32)

@@ -22,12 +22,12 @@ from recoseg_hf.imaging.sources import open_source
 from recoseg_hf.imaging.volume import read_labels, read_volume
 from datasets import Dataset
 
-def header(shape, dtype=np.int16, matrix=None):
+def header(shape, dtype=np.int16, matrix=None, offset=352):
     made = nib.Nifti1Header()
     made.set_data_dtype(dtype)
     made.set_data_shape(shape)
     made.set_sform(np.eye(4) if matrix is None else matrix, code=1)
-    made["magic"], made["vox_offset"] = b"n+1", 352
+    made["magic"], made["vox_offset"] = b"n+1", offset
     return made.binaryblock + bytes(4)
 
 zeros = gzip.compress(bytes(2**24), 9)  # gzip members may follow one another
@@ -37,6 +37,8 @@ bombs = {
     "zeros behind the voxels": gzip.compress(header((8, 8, 8)) + bytes(1024)) + 65 * zeros,
     "truncated": gzip.compress(header((512,) * 3)),
     "plain and truncated": header((512,) * 3, np.float64),
+    "voxels far behind the header": gzip.compress(header((8, 8, 8), offset=2**28)) + 16 * zeros,
+    "members that hold nothing": 50_000 * gzip.compress(b"") + gzip.compress(header((8, 8, 8)) + bytes(1024)),
 }
 folder = Path(sys.argv[1])
 
@@ -98,7 +100,7 @@ def outcome(tmp_path_factory):
 
 
 def test_the_files_are_small(outcome):
-    assert len(outcome["sizes"]) == 5
+    assert len(outcome["sizes"]) == 7
     assert max(outcome["sizes"].values()) < 2**21
 
 
@@ -110,6 +112,8 @@ def test_the_files_are_small(outcome):
         ("more bytes than allowed", "its header declares 1,073,742,176 bytes"),
         ("truncated", "it ends after 352 of"),
         ("plain and truncated", "its header declares 1,073,742,176 bytes"),
+        ("voxels far behind the header", "its header says that the voxels start at byte 268,435,456"),
+        ("members that hold nothing", "its first 1,001 gzip members hold only 0 bytes"),
     ],
 )
 def test_each_door_refuses_each(outcome, bomb, message, door):

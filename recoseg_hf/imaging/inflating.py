@@ -1,0 +1,78 @@
+"""Gzip streams, unpacked piece by piece; `gzip.GzipFile` goes through any number of empty members in one `read`."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import BinaryIO
+
+_GZIP_WBITS = 31  # a gzip header and trailer around each member, whose length and checksum zlib compares
+_INPUT = 2**15
+_FEW_MEMBERS = 1000
+_MEMBER_BYTES = 2**12  # those of bgzip hold 2**16
+
+
+class Inflated:
+    """What a gzip file holds, to be read once from front to back.
+
+    Args:
+        raw: the compressed file, at its beginning.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._input = b""
+        self._member = None
+        self._members = 0
+        self._size = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end only.
+
+        Raises:
+            EOFError: the file ends within a member.
+            zlib.error: its bytes cannot be unpacked.
+            gzip.BadGzipFile: a checksum or length is wrong, or its members are many and hold next to nothing.
+        """
+        parts = []
+        while size and (part := self._some(size)):
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _some(self, most: int) -> bytes:
+        """Return 1 to `most` bytes, none at the end of the file."""
+        while self._member is not None or self._begins():
+            if part := self._inflated(most):
+                self._size += len(part)
+                return part
+        return b""
+
+    def _begins(self) -> bool:
+        """Go to the next member, past the zeros that may pad a file; False where there is none."""
+        while not (data := self._input.lstrip(b"\0")):
+            self._input = self._raw.read(_INPUT)
+            if not self._input:
+                return False
+        self._input = data
+        self._members += 1
+        if self._members > _FEW_MEMBERS + self._size // _MEMBER_BYTES:
+            raise gzip.BadGzipFile(f"its first {self._members:,} gzip members hold only {self._size:,} bytes")
+        self._member = zlib.decompressobj(_GZIP_WBITS)
+        return True
+
+    def _inflated(self, most: int) -> bytes:
+        data = self._input or self._raw.read(_INPUT)
+        try:
+            part = self._member.decompress(data, most)
+        except zlib.error as error:
+            if "incorrect data check" in str(error):
+                raise gzip.BadGzipFile("CRC check failed") from error
+            raise
+        if self._member.eof:
+            self._input, self._member = self._member.unused_data, None
+        elif not data and not part:
+            raise EOFError("Compressed file ended before the end-of-stream marker was reached")
+        else:
+            self._input = self._member.unconsumed_tail
+        return part
