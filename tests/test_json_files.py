@@ -68,3 +68,12 @@ def test_depth_is_counted_not_size():
         value = {"a": value}
     assert not is_nested_deeply(value)
     assert is_nested_deeply([value])
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_json_does_not_know_are_taken_of_others_only(tmp_path, number):
+    file = tmp_path / "a.json"
+    file.write_text(f'{{"extra": [{number}]}}')
+    assert str(read_json(file, "a record", "Make it again.")["extra"][0]) in ("nan", "-inf", "inf")
+    with pytest.raises(InputError, match=r"a\.json: it is no JSON \(Out of range float values .*expected a record"):
+        read_json(file, "a record", "Make it again.", {"extra": list})

@@ -71,7 +71,9 @@ def verb(names: tuple[str, ...], one: str, many: str) -> str:
 
 def times(scale: float) -> str:
     """A factor, as in "10 times" or "1/10 of"."""
-    return f"{scale:.2g} times" if scale >= 1 else f"1/{1 / scale:.2g} of"
+    if scale >= 1:
+        return f"{scale:.2g} times"
+    return f"1/{1 / scale:.2g} of" if scale > 0.001 else "less than 1/1000 of"
 
 
 def volume(millilitres: float) -> str:

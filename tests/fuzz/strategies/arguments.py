@@ -134,7 +134,8 @@ def command_lines(draw: st.DrawFn, name: str) -> list[str]:
             words.append(draw(st.sampled_from(("--", "-", "--unknown", "-h", "--help", *_TEXTS, *INPUTS))))
         elif kind == "before":
             words.insert(0, draw(st.sampled_from(("--version", "--debug", "-x", "", "nonsense"))))
-    return words + _ALWAYS.get(name.split(" ")[0], [])
+    end = words.index("--") if "--" in words else len(words)  # what follows it is no option
+    return words[:end] + _ALWAYS.get(name.split(" ")[0], []) + words[end:]
 
 
 def _options(command: str) -> list[_Option]:
