@@ -43,8 +43,8 @@ def read_json(
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"), parse_float=parse_float)
-        # Half a surrogate pair passes for text, and NaN for a number, until somebody writes it: refused here, where the
-        # file is known. Files of others, which have no form, may hold NaN.
+        # Half a surrogate pair passes for text, and NaN for a number, until somebody writes it: refused here, where
+        # the file is known. Files of others, which have no form, may hold NaN.
         json.dumps(value, ensure_ascii=False, default=str, allow_nan=form is None).encode("utf-8")
     except OSError as error:
         raise InputError(path, error.strerror or str(error), expected, remedy) from error
