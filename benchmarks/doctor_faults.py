@@ -53,7 +53,7 @@ def misplaced(data: np.ndarray, motion: np.ndarray) -> np.ndarray:
     own[:3, 3], middles[:3, 3] = -middle, (SPACING_MM - 1) / 2 - middle
     shape = tuple(size // SPACING_MM for size in data.shape)
     moved = grids.resample(mean, own, shape, motion @ middles, "linear")
-    return np.where(reduce_scan(data)[0] != 0, np.maximum(moved, 1e-3), 0)
+    return np.where(reduce_scan(data) != 0, np.maximum(moved, 1e-3), 0)
 
 
 def with_head(volumes: Volumes, names: tuple[str, ...]) -> Volumes:
@@ -82,7 +82,7 @@ def noisy(volumes: Volumes, generator: np.random.Generator) -> Volumes:
 
 
 def thick_slices(volumes: Volumes, mm: int = 8) -> Volumes:
-    """Average every scan over thick axial slices, as a routine protocol has them."""
+    """Average every scan over thick axial slices, as a routine protocol has them, and repeat each."""
     result = {}
     for name, volume in volumes.items():
         data = volume.data
@@ -93,6 +93,24 @@ def thick_slices(volumes: Volumes, mm: int = 8) -> Volumes:
             [(0, 0), (0, 0), (0, data.shape[2] - whole.shape[2])],
         )
         result[name] = _with(volume, np.where(data != 0, np.maximum(thick, 1e-3), 0))
+    return result
+
+
+def interpolated_slices(volumes: Volumes, mm: int = 8) -> Volumes:
+    """Average every scan over thick axial slices, and interpolate between these (linear)."""
+    result = {}
+    for name, volume in volumes.items():
+        data = volume.data
+        slabs = data[..., : data.shape[2] // mm * mm].reshape(*data.shape[:2], -1, mm)
+        filled = np.count_nonzero(slabs, axis=3)
+        means = slabs.sum(axis=3) / np.maximum(filled, 1)
+        place = (np.arange(data.shape[2]) - (mm - 1) / 2) / mm
+        below = np.clip(np.floor(place).astype(int), 0, means.shape[2] - 2)
+        share = np.clip(place - below, 0, 1)
+        weights = (1 - share) * (filled[..., below] > 0), share * (filled[..., below + 1] > 0)
+        total = weights[0] * means[..., below] + weights[1] * means[..., below + 1]
+        smooth_between = total / np.maximum(weights[0] + weights[1], 1e-3)
+        result[name] = _with(volume, np.where(data != 0, np.maximum(smooth_between, 1e-3), 0))
     return result
 
 
@@ -138,6 +156,6 @@ NAMES = {
     "swapped": tuple(f"swapped {one} and {other}" for one, other in SWAPS),
     "mis_scaled": tuple(UNITS),
     "unstripped": ("head in all files", "head in one file", "head in air that is not zero"),
-    "unlike": ("noise", "8 mm slices", "inverted contrast"),
+    "unlike": ("noise", "8 mm slices", "8 mm slices, interpolated", "inverted contrast"),
 }
 """What each function of `measure_doctor.py` puts into a case."""

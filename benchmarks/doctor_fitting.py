@@ -8,7 +8,8 @@ import numpy as np
 
 from recoseg_hf.inference.doctor.limits import Limits
 from recoseg_hf.inference.doctor.measuring import Measures
-from recoseg_hf.inference.doctor.signs import elongation, mirrored_apart, misplaced_apart, strangeness, weighting
+from recoseg_hf.inference.doctor.signs import elongation, mirrored_apart, misplaced_apart, weighting
+from recoseg_hf.pipeline.conventions import MODALITIES
 
 Known = dict[str, dict[str, Measures]]
 """Measures by subject and fault, `clean` among them."""
@@ -16,6 +17,8 @@ Known = dict[str, dict[str, Measures]]
 _FLIPS = ("flipped file", "flipped before registration")
 _CROSSWISE = tuple(f"swapped {names}" for names in ("t1 and t2", "flair and t1", "t1ce and t2", "flair and t1ce"))
 _FAR_OUT = 6  # spreads
+_NOISE_MARGIN, _STEPS_MARGIN = 1.5, 1.25  # times the worst of the clean cases; that part of the least of them
+_INVERSION_MARGIN = 0.05
 # Not fitted. Above 1.6 times a brain (5.9 L) it is no head either, with scalp, face and neck.
 _GIVEN = {"least_background": 0.2, "scale": (0.7, 1.6)}
 
@@ -28,11 +31,10 @@ def fit_limits(known: Known) -> Limits:
     """
     clean = [faults["clean"] for faults in known.values()]
     usual_extent = tuple(float(size) for size in np.median([one.extent_mm for one in clean], axis=0))
-    profile = usual_profile(clean)
     unfitted = Limits(
         misplaced_mm=0, mirrored_gain=0, enhancement=0, fluid_on_t2=0, weighting=0, tail_difference=0, elongation=0,
-        largest_brain_ml=0, file_ratio=1.2, strangeness=0, usual_extent_mm=usual_extent, usual_profile=profile,
-        **_GIVEN,
+        largest_brain_ml=0, file_ratio=1.2, inversion=0, noise={}, steps={},
+        usual_extent_mm=usual_extent, **_GIVEN,
     )  # fmt: skip
     return Limits(
         **{
@@ -45,27 +47,21 @@ def fit_limits(known: Known) -> Limits:
             "tail_difference": -between(known, lambda one: one.tails["t1"] - one.tails["t2"], ("swapped t1 and t2",)),
             "elongation": beyond([abs(elongation(one, unfitted)[0]) for one in clean]),
             "largest_brain_ml": beyond([max(one.filled_ml.values()) for one in clean]),
-            "strangeness": beyond(left_out_strangeness(clean, unfitted)),
+            "inversion": max(worst_inversion(known), 0) + _INVERSION_MARGIN,
+            "noise": {name: _NOISE_MARGIN * max(one.textures[name].noise for one in clean) for name in MODALITIES},
+            "steps": {name: min(one.textures[name].steps for one in clean) / _STEPS_MARGIN for name in MODALITIES},
         }
     )
 
 
-def usual_profile(clean: Sequence[Measures]) -> dict[str, tuple[float, float]]:
-    """Median and spread of each number; the spread is no smaller than a third of the usual range, for few cases."""
-    values = np.array([[*one.profile.values()] for one in clean])
-    middle = np.median(values, axis=0)
-    spreads = 1.4826 * np.median(np.abs(values - middle), axis=0)
-    spreads = np.maximum(np.maximum(spreads, np.ptp(values, axis=0) / 6), 1e-3)
-    return dict(zip(clean[0].profile, zip(middle.tolist(), spreads.tolist(), strict=True), strict=True))
-
-
-def left_out_strangeness(clean: Sequence[Measures], limits: Limits) -> list[float]:
-    """How strange each case is to the others."""
-    scores = []
-    for number, one in enumerate(clean):
-        others = [*clean[:number], *clean[number + 1 :]]
-        scores.append(strangeness(one, Limits(**{**vars(limits), "usual_profile": usual_profile(others)}))[0])
-    return scores
+def worst_inversion(known: Known) -> float:
+    """How much a scan seems inverted at most where none is, be two swapped or not."""
+    return max(
+        max(measures.inversions.values())
+        for faults in known.values()
+        for fault, measures in faults.items()
+        if fault == "clean" or fault.startswith("swapped")
+    )
 
 
 def beyond(clean: Sequence[float]) -> float:

@@ -90,28 +90,3 @@ def share(count: int, n: int) -> dict:
     middle, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     interval = [round(max((middle - half) / (1 + z**2 / n), 0), 3), round(min((middle + half) / (1 + z**2 / n), 1), 3)]
     return {"count": count, "n": n, "interval": interval}
-
-
-def as_table(result: dict) -> str:
-    """The rates as a table of Markdown."""
-    lines = [
-        "| fault | named, held out | named, leave-one-out | the right scan | only another cause named |",
-        "|---|---|---|---|---|",
-    ]
-    for fault, rates in result["faults"].items():
-        left_out = rates["leave_one_out"]
-        lines.append(
-            f"| {fault} | {in_words(rates['held_out'])} | {in_words(left_out)} | "
-            f"{left_out['right_scan']} of {left_out['n']} | {left_out['only_another_cause']} of {left_out['n']} |"
-        )
-    clean = result["clean"]
-    lines.append(
-        f"| none: suspected all the same | {in_words(clean['held_out'])} | {in_words(clean['leave_one_out'])} | | |"
-    )
-    return "\n".join(lines)
-
-
-def in_words(rate: dict) -> str:
-    """A count with its interval in per cent."""
-    low, high = rate["interval"]
-    return f"{rate['count']} of {rate['n']} ({100 * low:.0f} to {100 * high:.0f} %)"

@@ -3,6 +3,8 @@
 python -m benchmarks.fill_reliability
 """
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +25,8 @@ _RIGHT = {
     "warn": ("are usable but seldom meant", "a warning"),
     "read": ("do no harm", "read right"),
 }
+_OF_FAULTS = {"right_scan": "the right scan", "only_another_cause": "only another cause named"}
+_SCANS = ("flair", "t1", "t2", "t1ce")
 _ACTS = {"slab": "a slab", "threshold": "another threshold", "example": "the whole case"}
 
 
@@ -107,8 +111,69 @@ def _outcomes(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[name]} {words}" for name, words in _OUTCOMES.items() if name in counts)
 
 
+def doctor(result: Mapping[str, Any]) -> str:
+    """How often the doctor is right, and what it looks at."""
+    clean, limits = result["clean"], result["limits"]
+    rows = [
+        [fault, _rate(rates["held_out"]), _rate(rates["leave_one_out"])]
+        + [f"{rates['leave_one_out'][count]} of {rates['leave_one_out']['n']}" for count in _OF_FAULTS]
+        for fault, rates in sorted(result["faults"].items(), key=lambda item: _by_number(item[0]))
+    ]
+    rows.append(["none: suspected all the same", _rate(clean["held_out"]), _rate(clean["leave_one_out"]), "", ""])
+    of = {"train": "training subjects", "held_out": "held out", "leave_one_out": "in leave-one-out"}
+    train, held_out, left_out = (_alarms(clean[name], words) for name, words in of.items())
+    alarms = f"Suspected though nothing was put in: by the shipped limits {train}; {held_out}; {left_out}."
+    head = ["fault", "named, held out", "named, leave-one-out", *_OF_FAULTS.values()]
+    looks = table(["cause", "measure, on scans at 3 mm", "suspicious"], _doctor_measures(limits))
+    return f"{table(head, rows)}\n\n{alarms}\n\n{looks}"
+
+
+def _doctor_measures(limits: Mapping[str, Any]) -> list[list[str]]:
+    noise, steps = (" / ".join(f"{limits[name][one]:.0%}" for one in _SCANS) for name in ("noise", "steps"))
+    least, most = limits["scale"]
+    longer = math.exp(limits["elongation"]) - 1
+    return [
+        ["swapped T1 and T1ce", "lopsidedness of T1ce minus T1: vessels and enhancement are brighter on T1ce alone",
+         f"below {abs(limits['enhancement']):.2f}"],
+        ["swapped FLAIR and T2", "where T1 is dark, how much more often T2 is bright and FLAIR dark than the reverse",
+         f"below {abs(limits['fluid_on_t2']):.2f}"],
+        ["T1- and T2-weighted swapped", "T1 goes with T1ce and FLAIR with T2 better than crosswise (rank correlation)",
+         f"below {abs(limits['weighting']):.2f}"],
+        ["flipped", "logarithm of the likeness to the others mirrored, over that as it is",
+         f"above {limits['mirrored_gain']:.2f}"],
+        ["misplaced", "rigid motion that fits a scan best on the others, root mean square over the brain",
+         f"above {limits['misplaced_mm']:.1f} mm"],
+        ["spacing", "size of the brain against a usual one; one side against the two others",
+         f"outside {least} to {most} times; above {longer:.0%}"],
+        ["skull", "what is not zero; its ratio between files; share of zeros",
+         f"above {limits['largest_brain_ml']:,.0f} mL; above {limits['file_ratio']}; below "
+         f"{limits['least_background']:.0%}"],
+        ["unlike: inverted", "by how much the scans go together (correlations, tails, fluid on FLAIR) better with one "
+         "inverted than as named or with two swapped", f"above {limits['inversion']:.2f}"],
+        ["unlike: noise", "at 1 mm: standard deviation in the plane over the range of tissue (FLAIR / T1 / T2 / T1ce)",
+         f"above {noise}"],
+        ["unlike: thick slices", "at 1 mm: steps from voxel to voxel along the axis where they are smallest, over "
+         "those across (FLAIR / T1 / T2 / T1ce)", f"below {steps}"],
+    ]  # fmt: skip
+
+
+def _alarms(found: Mapping[str, Any], of: str) -> str:
+    causes = ", ".join(f"{cause} {count}" for cause, count in found["by_cause"].items())
+    return f"{_rate(found)} {of}{f': {causes}' if causes else ''}"
+
+
+def _rate(found: Mapping[str, Any]) -> str:
+    low, high = found["interval"]
+    return f"{found['count']} of {found['n']} ({100 * low:.0f} to {100 * high:.0f} %)"
+
+
+def _by_number(name: str) -> list[str | int]:
+    """For sorting: 2 mm before 10 mm."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    part.__name__: part for part in (space_load, interrupted_cohort, readers)
+    part.__name__: part for part in (space_load, interrupted_cohort, readers, doctor)
 }
 
 

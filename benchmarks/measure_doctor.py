@@ -6,7 +6,8 @@
 
 `features` measures every case with every fault once; the files of the cache hold numbers, no voxels, and a second run
 measures what is missing. `limits` chooses the limits on the training subjects and writes them where the command reads
-them. `rates` counts. `features` took about 20 minutes of one core.
+them. `rates` counts, and `python -m benchmarks.fill_reliability` writes the table of docs/reliability.md. `features`
+took about half an hour of one core.
 """
 
 import argparse
@@ -17,8 +18,7 @@ from pathlib import Path
 
 import doctor_faults as faults
 import numpy as np
-from doctor_fitting import fit_limits
-from doctor_rates import as_table, count_rates
+from doctor_rates import count_rates, fitted
 
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
@@ -54,25 +54,20 @@ def main() -> None:
     known = {subject: read_features(options.cache / f"{subject}.json") for subject in there}
     train, held_out = ([subject for subject in part if subject in known] for part in (train, held_out))
     if options.what == "limits":
-        limits = fit_limits({subject: measures_of(known[subject]) for subject in train})
+        limits = fitted(known, train)
         note = {"subjects": len(train), "data": "training subjects of BraTS", "command": "measure_doctor.py limits"}
         write_json(options.output or LIMITS_FILE, {"fitted_on": note, "limits": vars(limits)})
-        print(json.dumps({name: value for name, value in vars(limits).items() if name != "usual_profile"}, indent=2))
+        print(json.dumps(vars(limits), indent=2))
         return
-    result = count_rates(known, train, held_out)
+    result = count_rates(known, train, held_out) | {"limits": vars(fitted(known, train))}
     write_json(options.output, result)
-    print(as_table(result))
+    print(json.dumps(result["clean"], indent=2))
 
 
 def read_features(file: Path) -> Found:
     """What `cache_features` wrote: by fault, the measures and the scan at fault."""
     content = json.loads(file.read_text())
     return {name: (Measures.from_json(one["measures"]), one["at_fault"]) for name, one in content.items()}
-
-
-def measures_of(features: Found) -> dict[str, Measures]:
-    """Without who is at fault."""
-    return {name: measures for name, (measures, _) in features.items()}
 
 
 def cache_features(folder: Path, file: Path, stage: str) -> None:
@@ -100,7 +95,7 @@ def misplaced(clean: Measures, volumes: faults.Volumes, scans: Scans, subject: s
         rng = generator(subject, name)
         modality = faults.drawn(volumes, rng)
         moved = faults.misplaced(in_blocks(volumes[modality].data[box]), move(how_far, rng))
-        changed = make_scans(scans.images | {modality: moved}, scans.grain)
+        changed = make_scans(scans.images | {modality: moved}, scans.textures)
         found[name] = replace(clean, pairs=clean.pairs | measure_pairs(changed, modality)), modality
     return found
 
@@ -113,11 +108,11 @@ def mirrored(clean: Measures, volumes: faults.Volumes, scans: Scans, subject: st
         modality = faults.drawn(volumes, generator(subject, name))
         image = scans.images[modality]
         if name == "flipped file":
-            flipped = reduce_scan(in_blocks(volumes[modality].data[::-1][box]))[0]
+            flipped = reduce_scan(in_blocks(volumes[modality].data[::-1][box]))
         else:
             flipped = np.where(image != 0, image, np.median(image[image != 0]))[::-1]
             flipped = np.where(image != 0, flipped, 0)
-        changed = make_scans(scans.images | {modality: flipped}, scans.grain)
+        changed = make_scans(scans.images | {modality: flipped}, scans.textures)
         found[name] = replace(clean, pairs=clean.pairs | measure_pairs(changed, modality)), modality
     return found
 
@@ -132,7 +127,7 @@ def swapped(clean: Measures, volumes: faults.Volumes, scans: Scans, subject: str
             for names, pair in clean.pairs.items()
         }
         renamed = [
-            {name: part[name_of[name]] for name in MODALITIES} for part in (scans.images, scans.even, scans.grain)
+            {name: part[name_of[name]] for name in MODALITIES} for part in (scans.images, scans.even, scans.textures)
         ]
         contrast = measure_contrast(Scans(*renamed, scans.brain))
         found[f"swapped {one} and {other}"] = replace(clean, pairs=pairs, **contrast), f"{one}-{other}"
@@ -167,12 +162,13 @@ def unstripped(clean: Measures, volumes: faults.Volumes, scans: Scans, subject: 
 
 
 def unlike(clean: Measures, volumes: faults.Volumes, scans: Scans, subject: str) -> Found:
-    """Scans as the model has not seen them; their contrast alone is measured anew."""
+    """Scans as the model has not seen them; only their contrast and texture are measured anew."""
     close, rng = cropped(volumes, margin=3), generator(subject, "unlike")
     inverted, modality = faults.inverted(close, rng)
     changed = {
         "noise": (faults.noisy(close, rng), ""),
         "8 mm slices": (faults.thick_slices(close), ""),
+        "8 mm slices, interpolated": (faults.interpolated_slices(close), ""),
         "inverted contrast": (inverted, modality),
     }
     return {name: (replace(clean, **measure_contrast(reduce_case(to))), at) for name, (to, at) in changed.items()}

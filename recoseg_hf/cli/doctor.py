@@ -31,8 +31,9 @@ def doctor(
     """Name the likely cause where a case can be read and its result looks wrong.
 
     Looks for T1 and T1ce, or FLAIR and T2, under each other's name; a scan that is not registered to the others, or
-    flipped from left to right; a skull that was not stripped; a wrong voxel spacing; contrasts unlike those that the
-    model was trained on. It only warns: a suspicion is no proof, and none found is no clearance. No model is run.
+    flipped from left to right; a skull that was not stripped; a wrong voxel spacing; noise, thick slices or an
+    inverted contrast, unlike the scans that the model was trained on. It only warns: a suspicion is no proof, and none
+    found is no clearance. No model is run.
 
     Exit codes: 0 looked over, whether or not anything is suspected; 3 a case cannot be read (`recoseg check` tells all
     that is wrong with it).

@@ -29,7 +29,7 @@ def test_a_suspicion_is_told_and_blocks_nothing(cohort):
     result = doctor(cohort / "swapped")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "swapped: 1 suspected\n  swapped: Where fluid is expected (dark on T1), FLAIR is bright" in result.stdout
-    assert "not looked for: T1 and T1ce swapped: there is no T1ce" in result.stdout
+    assert "not looked for: T1 and T1ce swapped, or an inverted contrast: there is no T1ce" in result.stdout
     assert result.stdout.endswith("look at the scans before you mend anything. Nothing was changed.\n")
 
 

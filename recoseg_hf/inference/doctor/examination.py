@@ -64,9 +64,9 @@ def examine_case(case: Case, limits: Limits | None = None) -> Examination:
 
 def _not_looked_for(case: Case, suspicions: tuple[Suspicion, ...]) -> list[str]:
     causes = {one.cause for one in suspicions}
-    found = ["T1 and T1ce swapped: there is no T1ce"] if case.t1ce is None else []
+    found = ["T1 and T1ce swapped, or an inverted contrast: there is no T1ce"] if case.t1ce is None else []
     if "skull" in causes:
         found.append("swapped files: first strip the skull")
     if causes:
-        found.append("contrasts unlike the training data: first clear up what is suspected")
+        found.append("noise and thick slices: first clear up what is suspected")
     return found

@@ -8,19 +8,21 @@ from collections.abc import Iterator
 from recoseg_hf.inference.doctor.head_size import suspect_size
 from recoseg_hf.inference.doctor.limits import Limits
 from recoseg_hf.inference.doctor.measuring import Measures
-from recoseg_hf.inference.doctor.signs import mirrored_apart, misplaced_apart, strangeness, weighting
-from recoseg_hf.inference.doctor.words import NAMES, Suspicion, in_words, listed, verb, who
+from recoseg_hf.inference.doctor.signs import mirrored_apart, misplaced_apart, weighting
+from recoseg_hf.inference.doctor.unlike import suspect_inversion, suspect_texture
+from recoseg_hf.inference.doctor.words import NAMES, Suspicion, listed, verb, who
 
 
 def judge(measures: Measures, limits: Limits) -> list[Suspicion]:
     """Say what a case's measures give reason to suspect, the plainest first.
 
-    That the case is unlike the training data is said only where nothing else explains it.
+    An inverted scan goes before swapped ones, whose signs it shows too; noise and thick slices are said only where
+    nothing else explains them.
     """
     found = [*suspect_size(measures, limits), *_sides_and_places(measures, limits)]
     if all(one.cause != "skull" for one in found):  # scalp and air have contrasts of their own
-        found += _names(measures, limits)
-    return found or [*_unlike(measures, limits)]
+        found += [*suspect_inversion(measures, limits)] or _names(measures, limits)
+    return found or [*suspect_texture(measures, limits)]
 
 
 def _sides_and_places(measures: Measures, limits: Limits) -> Iterator[Suspicion]:
@@ -91,19 +93,4 @@ def _names(measures: Measures, limits: Limits) -> Iterator[Suspicion]:
             "T1ce is darker than T1 where vessels and enhancing tissue are expected: were the two swapped?",
             measures.enhancement,
             limits.enhancement,
-        )
-
-
-def _unlike(measures: Measures, limits: Limits) -> Iterator[Suspicion]:
-    total, farthest = strangeness(measures, limits)
-    if total > limits.strangeness:
-        usual, spread = limits.usual_profile[farthest]
-        yield Suspicion(
-            "unlike",
-            tuple(name for name in NAMES if name in farthest.split(" ")[0].split("-")),
-            f"The contrasts are unlike those of the scans that the model was trained on; most of all "
-            f"{in_words(farthest)} is {measures.profile[farthest]:.2f}, there {usual:.2f} give or take {spread:.2f}. "
-            f"Its mask may be wrong: look at it slice by slice.",
-            total,
-            limits.strangeness,
         )

@@ -30,9 +30,10 @@ class Limits:
         largest_brain_ml: what is not zero in a scan, at most.
         least_background: share of zeros in a scan, at least.
         file_ratio: the largest file's volume over the smallest's, at most.
-        strangeness: root mean square of the profile's deviations, at most.
+        inversion: by how much the scans may go together better with one inverted, at most.
+        noise: by modality, at most.
+        steps: by modality, at least.
         usual_extent_mm: of a brain.
-        usual_profile: (median, spread) of each number of the profile.
     """
 
     misplaced_mm: float
@@ -46,9 +47,10 @@ class Limits:
     largest_brain_ml: float
     least_background: float
     file_ratio: float
-    strangeness: float
+    inversion: float
+    noise: Mapping[str, float]
+    steps: Mapping[str, float]
     usual_extent_mm: tuple[float, float, float]
-    usual_profile: Mapping[str, tuple[float, float]]
 
 
 @lru_cache(maxsize=1)

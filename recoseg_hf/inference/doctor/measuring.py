@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.doctor import contrast
 from recoseg_hf.inference.doctor.motion import Match, Picture, displacement_mm, match
 from recoseg_hf.inference.doctor.scans import SPACING_MM, Scans, reduce_case
+from recoseg_hf.inference.doctor.texture import Texture
 from recoseg_hf.pipeline.conventions import MODALITIES
 
 TYPICAL_BRAIN_ML = 1450.0
@@ -46,7 +47,8 @@ class Measures:
         extent_mm: of the brain, from right to left, front to back and bottom to top.
         pairs: by the two modalities' names.
         enhancement, fluid_on_t2, tails: of `contrast`.
-        profile: of `contrast.profile`.
+        correlations, inversions: of `contrast`; the latter empty without T1ce.
+        textures: by modality.
     """
 
     filled_ml: dict[str, float]
@@ -56,7 +58,9 @@ class Measures:
     enhancement: float | None
     fluid_on_t2: float
     tails: dict[str, float]
-    profile: dict[str, float] = field(default_factory=dict)
+    correlations: dict[str, float]
+    inversions: dict[str, float]
+    textures: dict[str, Texture]
 
     def pair(self, one: str, other: str) -> Pair:
         """The two scans' pair, in whichever order they are named."""
@@ -64,13 +68,16 @@ class Measures:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; a pair's key is `flair-t1`."""
-        return {**vars(self), "pairs": {"-".join(names): vars(pair) for names, pair in self.pairs.items()}}
+        pairs = {"-".join(names): vars(pair) for names, pair in self.pairs.items()}
+        return {**vars(self), "pairs": pairs, "textures": {name: vars(one) for name, one in self.textures.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Measures:
         """Undo `to_json`."""
         pairs = {tuple(names.split("-")): Pair(**pair) for names, pair in values["pairs"].items()}
-        return cls(**{**values, "pairs": pairs, "extent_mm": tuple(values["extent_mm"])})
+        textures = {name: Texture(**one) for name, one in values["textures"].items()}
+        extent = tuple(values["extent_mm"])
+        return cls(**{**values, "pairs": pairs, "extent_mm": extent, "textures": textures})
 
 
 def measure_case(case: Case) -> Measures:
@@ -115,12 +122,14 @@ def extent_mm(volumes: Mapping[str, Volume]) -> tuple[float, float, float]:
 
 
 def measure_contrast(scans: Scans) -> dict[str, Any]:
-    """The part of `Measures` that `contrast` makes."""
+    """The part of `Measures` that is about contrast and texture."""
     return {
         "enhancement": contrast.enhancement(scans),
         "fluid_on_t2": contrast.fluid_on_t2(scans),
         "tails": {name: contrast.tail(scans, name) for name in scans.images},
-        "profile": contrast.profile(scans),
+        "correlations": contrast.correlations(scans),
+        "inversions": contrast.inversions(scans),
+        "textures": scans.textures,
     }
 
 

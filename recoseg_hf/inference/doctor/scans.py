@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recoseg_hf.imaging.volume import Volume, to_canonical
+from recoseg_hf.inference.doctor.texture import Texture, measure_texture
 
 SPACING_MM = 3
 _EVEN_MM = 20.0  # the coil's sensitivity changes over more than this, anatomy over less
@@ -20,13 +21,13 @@ class Scans:
     Attributes:
         images: float32 (X, Y, Z) by modality, RAS at 3 mm, 0 outside the brain of each.
         even: the same, divided by their own slow changes of intensity; 1 outside the brain.
-        grain: standard deviation within 3 mm, mean over the brain, over the image's mean: noise and fine detail.
+        textures: of each at 1 mm.
         brain: bool, where all have values.
     """
 
     images: dict[str, np.ndarray]
     even: dict[str, np.ndarray]
-    grain: dict[str, float]
+    textures: dict[str, Texture]
     brain: np.ndarray
 
 
@@ -40,14 +41,14 @@ def reduce_case(volumes: Mapping[str, Volume], scale: float = 1.0) -> Scans:
     near = brain_box(np.logical_or.reduce([volume.data != 0 for volume in volumes.values()]))
     data = {name: _at_1_mm(volume, near, scale) for name, volume in volumes.items()}
     box = brain_box(np.logical_or.reduce([array != 0 for array in data.values()]))
-    reduced = {name: reduce_scan(in_blocks(array[box])) for name, array in data.items()}
-    return make_scans(*({name: both[part] for name, both in reduced.items()} for part in (0, 1)))
+    images = {name: reduce_scan(in_blocks(array[box])) for name, array in data.items()}
+    return make_scans(images, {name: measure_texture(array[box]) for name, array in data.items()})
 
 
-def make_scans(images: dict[str, np.ndarray], grain: dict[str, float]) -> Scans:
+def make_scans(images: dict[str, np.ndarray], textures: dict[str, Texture]) -> Scans:
     """Put together what follows from the reduced images."""
     brain = np.logical_and.reduce([image != 0 for image in images.values()])
-    return Scans(images, {name: _evened(image) for name, image in images.items()}, grain, brain)
+    return Scans(images, {name: _evened(image) for name, image in images.items()}, textures, brain)
 
 
 def _at_1_mm(volume: Volume, box: tuple[slice, ...], scale: float) -> np.ndarray:
@@ -99,18 +100,14 @@ def in_blocks(data: np.ndarray) -> np.ndarray:
     return np.pad(data, [(SPACING_MM, SPACING_MM + -size % SPACING_MM) for size in data.shape])
 
 
-def reduce_scan(data: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the 3 mm image of `in_blocks` data, and its grain (see `Scans`)."""
+def reduce_scan(data: np.ndarray) -> np.ndarray:
+    """Return the 3 mm image of `in_blocks` data."""
     import torch
     from torch.nn import functional
 
     fine = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))[None]
-    layers = (functional.avg_pool3d(layer, SPACING_MM)[0] for layer in (fine, fine**2, (fine != 0).float()))
-    mean, square, share = (layer.numpy() for layer in layers)
-    full = share == 1
-    grain = np.sqrt(np.maximum(square - mean**2, 0)[full]).mean() / abs(mean[full].mean()) if full.any() else 0.0
-    image = np.where(share < 0.5, 0, mean / np.maximum(share, 0.5)).astype(np.float32)
-    return image, float(grain)
+    mean, share = (functional.avg_pool3d(layer, SPACING_MM)[0].numpy() for layer in (fine, (fine != 0).float()))
+    return np.where(share < 0.5, 0, mean / np.maximum(share, 0.5)).astype(np.float32)
 
 
 def halved(data: np.ndarray, outside: float) -> np.ndarray:

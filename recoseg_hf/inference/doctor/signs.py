@@ -11,7 +11,6 @@ from recoseg_hf.inference.doctor.limits import Limits
 from recoseg_hf.inference.doctor.measuring import TYPICAL_BRAIN_ML, Measures
 from recoseg_hf.pipeline.conventions import MODALITIES
 
-_FURTHEST = 10.0  # spreads from the median: one odd number must not speak for all
 _LEAST_LIKENESS = 0.1  # below, two scans fit nowhere, mirrored or not
 
 
@@ -29,16 +28,6 @@ def elongation(measures: Measures, limits: Limits) -> tuple[float, int]:
     agreed = [min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0 for pair in apart]
     axis = int(np.argmax(np.abs(agreed)))
     return agreed[axis], axis
-
-
-def strangeness(measures: Measures, limits: Limits) -> tuple[float, str]:
-    """Return how far the profile lies from the training data's, and the number of it that lies farthest."""
-    deviations = {
-        name: min(abs(value - limits.usual_profile[name][0]) / limits.usual_profile[name][1], _FURTHEST)
-        for name, value in measures.profile.items()
-    }
-    total = math.sqrt(sum(value**2 for value in deviations.values()) / len(deviations))
-    return total, max(deviations, key=deviations.__getitem__)
 
 
 def mirrored_apart(measures: Measures) -> Apart:
@@ -72,9 +61,7 @@ def weighting(measures: Measures) -> tuple[float, tuple[str, str]]:
 
     def together(one: str, other: str) -> float:
         name = f"{one}-{other}"
-        return measures.profile[
-            f"{name if name + ' correlation' in measures.profile else f'{other}-{one}'} correlation"
-        ]
+        return measures.correlations[name if name in measures.correlations else f"{other}-{one}"]
 
     swaps = {"flair": (("flair", "t1ce"), ("t1", "t2")), "t2": (("t1ce", "t2"), ("flair", "t1"))}
     crosswise = {}

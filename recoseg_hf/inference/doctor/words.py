@@ -38,19 +38,6 @@ class Suspicion:
         return {**vars(self), "scans": list(self.scans), **rounded}
 
 
-def in_words(number: str) -> str:
-    """A number of the profile, as `t2 grain`, for a reader."""
-    subject, what = number.split(" ")
-    if what == "correlation":
-        one, other = subject.split("-")
-        return f"the correlation of {NAMES[one]} with {NAMES[other]}"
-    if what == "grain":
-        return f"the graininess of {NAMES[subject]} (noise or fine detail)"
-    if what == "spread":
-        return f"the contrast of {NAMES[subject]}"
-    return f"the {int(what[1:])}th percentile of {NAMES[subject]} (in interquartile ranges from the median)"
-
-
 def who(apart: Apart) -> str:
     """The scans at fault as the subject of a sentence."""
     if not apart.undecided:

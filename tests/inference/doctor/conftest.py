@@ -1,6 +1,4 @@
-"""One simulated case, measured once, and limits for which cases like it are the usual ones."""
-
-from dataclasses import replace
+"""One simulated case, measured once, and the limits that came with the package."""
 
 import pytest
 
@@ -29,12 +27,8 @@ def scans(volumes):
 
 
 @pytest.fixture(scope="session")
-def limits(scans):
-    """Those of the package, but with a simulated case as what the model knows: real ones look otherwise."""
-    from recoseg_hf.inference.doctor.contrast import profile
-
-    usual = {name: (value, max(abs(value) / 10, 0.05)) for name, value in profile(scans).items()}
-    return replace(load_limits(), usual_profile=usual)
+def limits():
+    return load_limits()
 
 
 @pytest.fixture(scope="session")

@@ -20,5 +20,5 @@ def test_a_case_in_centimetres_without_t1ce_is_looked_over_in_the_size_of_a_brai
     scaled = {name: Volume(volumes[name].data, tenth @ volumes[name].affine) for name in ("flair", "t1", "t2")}
     found = examine_case(Case("sub-01", **scaled), limits)
     assert [one.cause for one in found.suspicions] == ["spacing"]
-    assert found.not_looked_for[0] == "T1 and T1ce swapped: there is no T1ce"
+    assert found.not_looked_for[0] == "T1 and T1ce swapped, or an inverted contrast: there is no T1ce"
     assert found.measures.pair("t1", "t2").distance_mm < 1  # the others were measured all the same

@@ -9,6 +9,7 @@ from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.doctor.judging import judge
 from recoseg_hf.inference.doctor.measuring import extent_mm, measure_contrast, measure_pairs
 from recoseg_hf.inference.doctor.scans import Scans, reduce_case
+from recoseg_hf.inference.doctor.texture import measure_texture
 from recoseg_hf.pipeline.conventions import MODALITIES
 
 
@@ -27,7 +28,7 @@ def sizes(volumes) -> dict:
 
 def renamed(scans, one, other) -> Scans:
     name_of = {name: name for name in MODALITIES} | {one: other, other: one}
-    parts = ({name: part[name_of[name]] for name in MODALITIES} for part in (scans.images, scans.even, scans.grain))
+    parts = ({name: part[name_of[name]] for name in MODALITIES} for part in (scans.images, scans.even, scans.textures))
     return Scans(*parts, scans.brain)
 
 
@@ -120,19 +121,36 @@ def test_air_that_is_not_zero(clean, limits):
     assert found.message.startswith("Only 3% of FLAIR, T1, T2 and T1ce is zero")
 
 
-def test_contrasts_that_the_model_does_not_know(clean, volumes, limits):
-    data = volumes["flair"].data
-    inverted = np.where(data != 0, data.max() + 1 - data, 0)
-    contrast = measure_contrast(reduce_case(with_data(volumes, "flair", inverted)))
-    found = judge(replace(clean.measures, profile=contrast["profile"]), limits)
-    assert [one.cause for one in found] == ["unlike"]
-    assert "FLAIR" in found[0].message
-    assert found[0].measured > found[0].limit
+@pytest.mark.parametrize("name", ["t1", "t2", "t1ce"])  # FLAIR, here, goes for one swapped with T2
+def test_one_scan_inverted(clean, scans, limits, name):
+    values = scans.even[name]
+    inverted = replace(scans, even=scans.even | {name: np.where(scans.brain, 2 - values, 1)})
+    (found,) = judge(replace(clean.measures, **measure_contrast(inverted)), limits)
+    assert (found.cause, found.scans) == ("unlike", (name,))
+    assert "only with dark and bright exchanged" in found.message
 
 
-def test_what_explains_more_keeps_the_unlike_unsaid(clean, limits):
-    strange = {name: value + 100 for name, value in clean.measures.profile.items()}
+def test_noise(clean, volumes, limits):
+    data = volumes["t2"].data
+    drawn = np.random.default_rng(0).standard_normal(data.shape)
+    noisy = np.where(data != 0, data + 0.2 * np.median(data[data != 0]) * drawn, 0)
+    textures = clean.measures.textures | {"t2": measure_texture(noisy)}
+    (found,) = judge(replace(clean.measures, textures=textures), limits)
+    assert (found.cause, found.scans) == ("unlike", ("t2",))
+    assert found.message.startswith("T2 is noisier than the scans that the model was trained on")
+    assert found.measured > found.limit
+
+
+def test_slices_repeated_along_one_axis(clean, volumes, limits):
+    thick = np.repeat(volumes["flair"].data[..., ::4], 4, axis=2)
+    texture = measure_texture(thick * (volumes["flair"].data != 0))
+    textures = clean.measures.textures | {"flair": replace(texture, noise=0)}
+    (found,) = judge(replace(clean.measures, textures=textures), limits)
+    assert (found.cause, found.scans) == ("unlike", ("flair",))
+    assert found.message.startswith("FLAIR varies far less from bottom to top than across")
+
+
+def test_what_explains_more_keeps_the_texture_unsaid(clean, limits):
+    noisy = {name: replace(one, noise=100 * one.noise) for name, one in clean.measures.textures.items()}
     filled = {name: 8 * value for name, value in clean.measures.filled_ml.items()}
-    assert [one.cause for one in judge(replace(clean.measures, profile=strange, filled_ml=filled), limits)] == [
-        "spacing"
-    ]
+    assert causes(replace(clean.measures, textures=noisy, filled_ml=filled), limits) == [("spacing", ())]
