@@ -16,9 +16,11 @@ import numpy as np
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.files import atomic_write
+from recoseg_hf.imaging.grids import grid_distance
 from recoseg_hf.imaging.headers import Geometry, read_geometry
 from recoseg_hf.imaging.inflating import Inflated
 from recoseg_hf.imaging.paths import check_is_image, check_is_image_file, unreadable
+from recoseg_hf.imaging.qforms import rounding_mm
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _NIFTI1_BYTES, _NIFTI2_BYTES = 348, 540  # of the headers
@@ -100,7 +102,7 @@ def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
     image.header.set_xyzt_units("mm")
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
-    if not np.allclose(image.get_qform(), affine, atol=1e-3):
+    if grid_distance(data.shape, image.get_qform(), affine) > rounding_mm(image.header, data.shape, affine):
         image.set_qform(None, code=0)  # a quaternion cannot hold a shear: the sform alone speaks then
     payload = image.to_bytes()
     with atomic_write(path) as temporary:

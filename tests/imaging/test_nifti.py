@@ -5,9 +5,10 @@ import tracemalloc
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.quaternions import angle_axis2mat
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.imaging.nifti import read_nifti, write_nifti
+from recoseg_hf.imaging.nifti import read_header, read_nifti, write_nifti
 from tests import factories
 
 DATA = factories.intensities()
@@ -207,6 +208,15 @@ class TestWrite:
         image = nib.load(tmp_path / "x.nii")
         np.testing.assert_allclose(image.affine, matrix, rtol=1e-6)
         assert int(image.header["qform_code"]) == 0
+
+    def test_a_qform_is_written_only_where_it_says_the_same(self, tmp_path):
+        sheared, oblique = factories.affine(), np.eye(4)
+        sheared[0, 1] = 9e-4  # 0.2 mm over a head, which our own reader would warn of
+        oblique[:3, :3] = angle_axis2mat(3.14, (0.001, 0.002, 1))
+        for matrix, code in (sheared, 0), (oblique, 1), (factories.affine("LPS"), 1):
+            write_nifti(tmp_path / "x.nii", DATA, matrix)
+            assert int(nib.load(tmp_path / "x.nii").header["qform_code"]) == code
+            assert not read_header(tmp_path / "x.nii").forms_differ
 
     def test_same_volume_gives_same_bytes(self, tmp_path):
         for name in ("a.nii.gz", "b.nii.gz"):
