@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from recoseg_hf import InputError
 from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
 from space import html, words
 from space.api import add_api
@@ -13,7 +14,7 @@ from space.device import load_model, usual_and_most_steps
 from space.fields import checked, scan_field
 from space.gate import speak_plainly
 from space.session import Result, run
-from space.settings import MAX_SEED, STATIC, TIME_TO_LIVE
+from space.settings import MAX_SEED, MOST_SLICES, STATIC, TIME_TO_LIVE
 from space.shelf import SHELF, Ticket
 from space.tidying import NEVER
 from space.uploads import example_case, uploaded_case
@@ -191,14 +192,14 @@ def show_viewer(ticket: Ticket | None) -> str:
 def show_slice(ticket: Ticket | None, number: int) -> str:
     """Show another of the scan's own slices."""
     result = _there(ticket)
-    return html.panels(result, result.browser.position_of(int(number)))
+    return html.panels(result, result.browser.position_of(_slice_number(number)))
 
 
 @words.plainly
 def move_threshold(ticket: Ticket | None, threshold: float, number: int) -> list[Any]:
     """Make the mask anew at another threshold; files made for the one before are withdrawn."""
     result = _there(ticket).at(threshold)
-    panels = html.panels(result, result.browser.position_of(int(number)))
+    panels = html.panels(result, result.browser.position_of(_slice_number(number)))
     return [
         SHELF.put(result),
         html.summary(result),
@@ -212,6 +213,13 @@ def move_threshold(ticket: Ticket | None, threshold: float, number: int) -> list
 def prepare_files(ticket: Ticket | None) -> Any:
     """Write the result's files."""
     return gr.File(value=[str(file) for file in _there(ticket).write()], visible=True)
+
+
+def _slice_number(number: Any) -> int:
+    """Check what the slider gave: Gradio replaces the field, and a check of ours with it, when its limits change."""
+    if not isinstance(number, int | float) or not 0 <= number <= MOST_SLICES:
+        raise InputError("Axial slice", f"it is {number!r:.40}", "one of the scan's slices", "Move the slider.")
+    return int(number)
 
 
 def _there(ticket: Ticket | None) -> Result:

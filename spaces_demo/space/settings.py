@@ -21,6 +21,12 @@ MAX_SEED = 2**31 - 1
 MAX_VOXELS = 256**3
 """Of a scan. The library reads larger ones; here several visitors share one machine's memory."""
 
+MAX_BYTES = 8 * MAX_VOXELS + 2**20
+"""Of a scan's file once decompressed: as many voxels in double precision, and what stands before them."""
+
+MOST_SLICES = 2**15
+"""That a NIfTI header can declare along one axis."""
+
 MOST_BYTES = 4 * 2**30
 """Of all visitors' results together, in memory."""
 

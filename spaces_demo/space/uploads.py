@@ -15,7 +15,7 @@ from recoseg_hf.imaging.grids import covering_grid, ras_grid
 from recoseg_hf.imaging.headers import Geometry
 from recoseg_hf.imaging.nifti import read_header
 from space.gate import check_there
-from space.settings import EXAMPLE, MAX_VOXELS
+from space.settings import EXAMPLE, MAX_BYTES, MAX_VOXELS
 from space.words import FIELDS, SUBJECT, about_field
 
 OPTIONAL = ("t1ce",)
@@ -95,4 +95,11 @@ def _check_size(field: str, geometry: Geometry) -> None:
             f"it has {shown}{' at 1 mm' if covering is None or covering > own else ''}",
             f"at most {MAX_VOXELS:,} on this shared machine",
             "Crop the scans to the head at 1 mm, or run `recoseg predict` on a machine of your own.",
+        )
+    if geometry.end > MAX_BYTES:
+        raise InputError(
+            field,
+            f"its header declares {geometry.end:,} bytes",
+            f"at most {MAX_BYTES:,} on this shared machine",
+            "Export the scan again, in single precision and without extensions of its header.",
         )

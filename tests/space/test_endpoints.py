@@ -133,21 +133,23 @@ def test_a_bad_file_is_named_by_its_field(space, client, tmp_path, content, mess
 
 
 @pytest.mark.parametrize(
-    ("shape", "message"),
+    ("shape", "offset", "message"),
     [
-        ((32767,) * 3, r"^FLAIR file: its header declares 35,181,150,961,663 voxels .*; expected at most"),
+        ((8, 8, 8), 2**28, r"^FLAIR file: its header (declares 268,4|says that the voxels start at byte 268,435,456)"),
+        ((32767,) * 3, 352, r"^FLAIR file: its header declares 35,181,150,961,663 voxels .*; expected at most"),
         (
             (512, 512, 511),
+            352,
             r"^FLAIR file: it has 133,955,584 voxels; expected at most 16,777,216 on this shared machine",
         ),
     ],
 )
-def test_a_bomb_takes_no_memory_of_the_server(space, client, tmp_path, shape, message):
+def test_a_bomb_takes_no_memory_of_the_server(space, client, tmp_path, shape, offset, message):
     segment(client, space.case)  # so that all is loaded
     header = nib.Nifti1Header()
     header.set_data_shape(shape)
     header.set_sform(np.eye(4), code=1)
-    header["magic"], header["vox_offset"] = b"n+1", 352
+    header["magic"], header["vox_offset"] = b"n+1", offset
     zeros = gzip.compress(bytes(2**24))
     bomb = tmp_path / "bomb.nii.gz"
     bomb.write_bytes(gzip.compress(header.binaryblock + bytes(4)) + 32 * zeros)  # 512 MB, in less than one

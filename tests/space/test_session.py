@@ -193,6 +193,32 @@ def test_a_scan_counts_as_what_it_becomes(parts, monkeypatch, scan, found):
         uploads._check_size("T2 file", scan)
 
 
+@pytest.mark.parametrize("offset", [352, 353])
+def test_a_scan_counts_with_what_stands_before_its_voxels(parts, monkeypatch, offset):
+    from space import uploads
+
+    monkeypatch.setattr(uploads, "MAX_BYTES", 4352)
+    scan = replace(geometry((10, 10, 10)), offset=offset)
+    if offset == 352:
+        uploads._check_size("T2 file", scan)
+        return
+    with pytest.raises(InputError, match=r"^T2 file: its header declares 4,353 bytes; expected at most 4,352 on this"):
+        uploads._check_size("T2 file", scan)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1, 10**400, None, "5"])
+def test_no_slice_of_another_kind_is_shown(result, number):
+    from space import page
+    from space.shelf import SHELF
+
+    ticket = SHELF.put(result)
+    assert "Slice 2 of" in page.show_slice(ticket, 2)
+    for shown in (lambda: page.show_slice(ticket, number), lambda: page.move_threshold(ticket, 0.5, number)):
+        with pytest.raises(gr.Error) as raised:
+            shown()
+        assert re.match(r"Axial slice: it is .*; expected one of the scan's slices", raised.value.message)
+
+
 def test_every_scan_that_is_too_large_is_named_and_none_is_read(parts, monkeypatch, tmp_path):
     from space import uploads
 

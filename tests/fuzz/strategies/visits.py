@@ -12,7 +12,11 @@ from tests.fuzz.strategies.values import HARD_FLOATS, HARD_INTEGERS, json_values
 GOOD = "good"
 """Stands for a good scan of the field it is given in."""
 
+UPLOADS, THEIRS = "{uploads}", "{uploads}/" + "0" * 64
+"""Stand for the folder of all uploads, and for that of one that is somebody else's."""
+
 PLACES = (
+    UPLOADS, f"{UPLOADS}/", f"{UPLOADS}/.", THEIRS, f"{THEIRS}/..", f"{THEIRS}/../" + "0" * 64,
     "/etc/passwd", "../../etc/passwd", "/proc/self/environ", "/dev/zero", "/", "", ".", "file:///etc/passwd",
     "http://127.0.0.1:9/scan.nii.gz", "https://example.org/scan.nii.gz", "hf://model/file", "a\0b", "x" * 5000,
 )  # fmt: skip
@@ -34,7 +38,10 @@ def segmentations(draw: st.DrawFn) -> dict[str, Any]:
 
 thresholds = st.sampled_from(HARD_FLOATS) | st.floats(0, 1) | st.floats()
 
-_files = st.none() | st.sampled_from(PLACES).map(lambda place: {"path": place, "meta": {"_type": "gradio.FileData"}})
+_files = st.none() | st.builds(
+    lambda place, stream: {"path": place, "is_stream": stream, "meta": {"_type": "gradio.FileData"}},
+    st.sampled_from(PLACES), st.booleans(),
+)  # fmt: skip
 _fields = _files | _files | _numbers | texts | json_values
 
 

@@ -23,6 +23,7 @@ from tests.fuzz.targets.target import BrokenPromiseError, RefusedError, Target
 PARTS = Path(__file__).parents[3] / "spaces_demo"
 _UNEXPECTED = "Something went wrong on our side"
 _SECONDS_OVER_HTTP = 30
+_THEIR_NAME = "DOE-JOHN-19520314"
 _ROUTES = {
     "call": "/gradio_api/call/{endpoint}",
     "queue": "/gradio_api/queue/join",
@@ -58,6 +59,9 @@ def _served() -> str:
     from space.settings import LAUNCH, QUEUE
 
     options = LAUNCH | {"server_name": "127.0.0.1", "prevent_thread_lock": True, "quiet": True, "inbrowser": False}
+    theirs = Path(_in_place(visits.THEIRS))
+    theirs.mkdir(parents=True, exist_ok=True)
+    (theirs / f"{_THEIR_NAME}.nii").write_bytes(b"scan")
     _, url, _ = build_page().queue(**QUEUE).launch(**options)
     return url.rstrip("/")
 
@@ -118,9 +122,9 @@ def _check_answer(answer: list[Any]) -> None:
 
 
 def _over_http(example: dict[str, Any], folder: Path) -> None:
-    places = {"endpoint": example["endpoint"], "place": urllib.parse.quote(example["place"])}
+    places = {"endpoint": example["endpoint"], "place": urllib.parse.quote(_in_place(example["place"]))}
     url = _served() + _ROUTES[example["route"]].format(**places)
-    body = None if "{place}" in _ROUTES[example["route"]] else json.dumps(example["body"]).encode()
+    body = None if "{place}" in _ROUTES[example["route"]] else _in_place(json.dumps(example["body"])).encode()
     with _faults("space.words") as faults:
         code, answer = _fetch(url, body)
         if example["route"] == "call" and code == 200 and b"event_id" in answer:
@@ -129,11 +133,15 @@ def _over_http(example: dict[str, Any], folder: Path) -> None:
         raise BrokenPromiseError(f"a fault: {faults[0].getMessage()}") from (faults[0].exc_info or (None, None))[1]
     # The protocol names the copies that Gradio serves; no other place may be told.
     text = answer.decode(errors="replace").replace(os.environ["GRADIO_TEMP_DIR"], "")
-    for secret in ("Traceback", "site-packages", "root:x:", "PATH=", str(rooms.home())):
+    for secret in ("Traceback", "site-packages", "root:x:", "PATH=", _THEIR_NAME, str(rooms.home())):
         if secret in text:
             raise BrokenPromiseError(f"status {code} tells of {secret}: {text[:500]}")
     if code >= 400 or "event: error" in text:
         raise RefusedError(text[:200])
+
+
+def _in_place(text: str) -> str:
+    return text.replace(visits.UPLOADS, os.environ["GRADIO_TEMP_DIR"])
 
 
 def _fetch(url: str, body: bytes | None) -> tuple[int, bytes]:
