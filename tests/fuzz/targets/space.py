@@ -122,8 +122,9 @@ def _check_answer(answer: list[Any]) -> None:
 
 
 def _over_http(example: dict[str, Any], folder: Path) -> None:
+    server = _served()
     places = {"endpoint": example["endpoint"], "place": urllib.parse.quote(_in_place(example["place"]))}
-    url = _served() + _ROUTES[example["route"]].format(**places)
+    url = server + _ROUTES[example["route"]].format(**places)
     body = None if "{place}" in _ROUTES[example["route"]] else _in_place(json.dumps(example["body"])).encode()
     with _faults("space.words") as faults:
         code, answer = _fetch(url, body)
