@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def run_cohort(
     place = Place.from_environment()
     silence_libraries()
     tune_process()
-    with _telling_how_to_go_on(), case_bar(shown=place.rank == 0) as bar:
+    with _telling_how_to_go_on(), ExitStack() as until_the_end, case_bar(shown=place.rank == 0) as bar:
         bar.enter("Looking for cases")
         from recoseg_hf.inference import find_cohort, predict_cohort
         from recoseg_hf.inference.report import describe_model
@@ -59,7 +60,7 @@ def run_cohort(
 
         folders = find_cohort(cohort)
         check_output_folder(output)
-        exchange = Exchange(place)
+        exchange = until_the_end.enter_context(Exchange(place))
         bar.enter("Loading the model")
         pipeline = quiet_pipeline(model, revision, device or place.device(), dtype)
         listing = output / LIST_NAME

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from recoseg_hf.errors import InputError
+from recoseg_hf.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from torch.distributed import Store
@@ -29,6 +29,8 @@ _REMEDY = "Start the processes with one of these."
 _START_TIMEOUT = timedelta(minutes=10)
 _POLL_SECONDS = 0.2
 _BEAT_SECONDS = 5.0
+_BEAT_TRIES = 5  # a store that is busy may refuse one, and be well at the next
+_ENDING_SECONDS = 5.0  # for a beat under way at the end of the process
 _PATIENCE_SECONDS = 120.0  # without a beat: the process is lost, or its machine
 
 
@@ -98,7 +100,18 @@ class Exchange:
         self._counted = 0
         if place.size > 1:
             self._store = _join(place)
-            threading.Thread(target=self._beat, daemon=True).start()
+            self._ended = threading.Event()
+            self._beating = threading.Thread(target=self._beat, daemon=True)
+            self._beating.start()
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End the beat: a thread that is inside torch while Python ends would abort the process."""
+        if self._store is not None:
+            self._ended.set()
+            self._beating.join(_ENDING_SECONDS)
 
     def count(self) -> int:
         """Count one more case; return how many all the processes have counted."""
@@ -120,7 +133,7 @@ class Exchange:
             self._store.set(f"rows/{self._place.rank}", json.dumps(rows))
             return rows if self._place.rank else [row for part in self._parts() for row in part]
         except RuntimeError as error:
-            raise _lost(f"the connection to them is lost ({str(error).splitlines()[0]})") from error
+            raise _lost(f"the connection to them is lost ({first_line(error)})") from error
 
     def _parts(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the rows of each process, in their order, as soon as they are handed in."""
@@ -136,10 +149,15 @@ class Exchange:
 
     def _beat(self) -> None:
         """Show life until the process ends, by a thread of its own: a net may take minutes over a batch."""
-        with contextlib.suppress(RuntimeError):  # the store has ended with the first process
-            while True:
+        failed = 0
+        while failed < _BEAT_TRIES:  # the store ends with the first process
+            try:
                 self._store.add(f"beats/{self._place.rank}", 1)
-                time.sleep(_BEAT_SECONDS)
+                failed = 0
+            except RuntimeError:
+                failed += 1
+            if self._ended.wait(_BEAT_SECONDS):
+                return
 
 
 def _lost(found: str) -> InputError:
@@ -154,7 +172,7 @@ def _join(place: Place) -> Store:
         store, _, _ = next(rendezvous("env://", place.rank, place.size, timeout=_START_TIMEOUT))
     except (RuntimeError, ValueError) as error:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        found = f"process {place.rank} of {place.size} does not reach the others ({str(error).splitlines()[0]})"
+        found = f"process {place.rank} of {place.size} does not reach the others ({first_line(error)})"
         remedy = "Check the address, the port and the launcher."
         raise InputError(where, found, "all processes started", remedy) from error
     return PrefixStore("recoseg-cohort", store)

@@ -28,7 +28,7 @@ def told_in_a_line() -> Iterator[None]:
     Exit codes: 3 for data, models and checkpoints that cannot be used; 4 for a loss that is not finite; that of the
     error itself where it has one, such as 130 and 143 after Ctrl-C and SIGTERM.
     """
-    from recoseg_hf.errors import DivergenceError, RecosegError
+    from recoseg_hf.errors import DivergenceError, RecosegError, first_line
     from recoseg_hf.files import is_full_disk
 
     try:
@@ -41,7 +41,7 @@ def told_in_a_line() -> Iterator[None]:
     except Exception as error:
         if _is_out_of_memory(error):
             remedy = "Halve --train_batch_size and double --gradient_accumulation_steps, or free memory."
-            print(f"Error: out of memory: {str(error).splitlines()[0]}. {remedy}", file=sys.stderr, flush=True)
+            print(f"Error: out of memory: {first_line(error)}. {remedy}", file=sys.stderr, flush=True)
             sys.exit(EXIT_BAD_INPUT)
         if not is_full_disk(error):
             raise

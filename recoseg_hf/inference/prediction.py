@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recoseg_hf.errors import InputError
+from recoseg_hf.errors import InputError, first_line
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
 from recoseg_hf.inference.report import build_report, find_warnings, measure
@@ -163,13 +163,13 @@ def _run(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise _out_of_memory(case, pipeline.device, str(error)) from error
+        raise _out_of_memory(case, pipeline.device, error) from error
 
 
-def _out_of_memory(case: Case, device: Any, said: str) -> InputError:
+def _out_of_memory(case: Case, device: Any, error: Exception) -> InputError:
     """The smallest batch did not fit: another device is the user's choice, never ours."""
     shape = " x ".join(map(str, case.flair.shape))
-    found = f"a scan of {shape} voxels needs more memory than {device} has left ({said.splitlines()[0]})"
+    found = f"a scan of {shape} voxels needs more memory than {device} has left ({first_line(error)})"
     remedy = "Free memory or end other programs there, or choose another --device."
     return InputError(f"case {case.subject}", found, "memory for a slice at a time", remedy)
 

@@ -24,6 +24,7 @@ from recoseg_hf.learning.options import TrainingOptions
             "Error: no room to write: [Errno 28]",
         ),
         (SafetensorError("I/O error: File too large (os error 27)"), 3, "Error: no room to write: I/O error: File"),
+        (MemoryError(), 3, "Error: out of memory: MemoryError. Halve --train_batch_size"),
         (DivergenceError("the loss is nan"), 4, "Error: the loss is nan"),
         (TrainingInterrupted(signal.SIGTERM, 7), 143, "stopped by SIGTERM after step 7, which is saved."),
         (TrainingInterrupted(signal.SIGINT, 7), 130, "stopped by SIGINT after step 7"),

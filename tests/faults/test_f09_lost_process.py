@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -53,3 +55,43 @@ def test_f09_a_process_that_takes_long_is_waited_for(impatient):
         exchange.collect([{"subject": "sub-02"}])
 
     assert outcome(lambda: meet(free_port(), take_long)) == [{"subject": "sub-01"}, {"subject": "sub-02"}]
+
+
+BEATING_TO_THE_END = """
+from recoseg_hf.cli import processes
+processes._BEAT_SECONDS = 0
+with processes.Exchange(processes.Place.from_environment()) as exchange:
+    exchange.collect([])
+    beating = exchange._beating
+    assert beating.is_alive()
+assert not beating.is_alive()
+"""
+
+
+def test_f09_nothing_beats_while_the_process_ends():
+    port = free_port()
+    commands = [
+        subprocess.Popen([sys.executable, "-c", BEATING_TO_THE_END], env=os.environ | launched(rank, 2, port))
+        for rank in (0, 1)
+    ]
+    assert [command.wait(60) for command in commands] == [0, 0]
+
+
+def test_f09_a_beat_that_fails_once_is_not_the_last(impatient):
+    def stumble(exchange: Exchange) -> None:
+        store, refused = exchange._store, []
+
+        class Busy:
+            def add(self, key: str, amount: int) -> int:
+                if len(refused) < 2:
+                    refused.append(key)
+                    raise RuntimeError("Connection reset by peer")
+                return store.add(key, amount)
+
+        exchange._store = Busy()
+        time.sleep(4.5)
+        exchange._store = store
+        assert refused
+        exchange.collect([{"subject": "sub-02"}])
+
+    assert outcome(lambda: meet(free_port(), stumble)) == [{"subject": "sub-01"}, {"subject": "sub-02"}]

@@ -193,3 +193,16 @@ def test_a_scan_at_fault_is_named(tiny_pipeline, tmp_path):
 def test_a_setting_at_fault_is_named(tiny_pipeline, case, setting, message):
     with pytest.raises(InputError, match=message):
         predict_case(tiny_pipeline, case, **setting)
+
+
+def test_memory_that_runs_out_in_python_itself_is_told(case):
+    pipeline = three_regions()
+
+    def hungry(*given, **settings):
+        raise MemoryError  # without a message, as Python raises it
+
+    pipeline.preprocess = hungry
+    with pytest.raises(
+        InputError, match=r"needs more memory than cpu has left \(MemoryError\); expected memory for a"
+    ):
+        predict_case(pipeline, case)
