@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ def read_json(
         InputError: it cannot be read, is no JSON, or has not that form; the message names the entry.
     """
     try:
+        if _waits(Path(path)):
+            raise InputError(path, "it is no regular file", expected, "Write it to a file first.")
         value = json.loads(Path(path).read_text(encoding="utf-8"), parse_float=parse_float)
         # Half a surrogate pair passes for text, and NaN for a number, until somebody writes it: refused here, where
         # the file is known. Files of others, which have no form, may hold NaN.
@@ -57,6 +60,12 @@ def read_json(
     if form is not None and (found := mismatch(value, form)):
         raise InputError(path, found, expected, remedy)
     return value
+
+
+def _waits(path: Path) -> bool:
+    """Say whether a path is a pipe or a device: to open one may wait without end for somebody to write."""
+    mode = path.stat().st_mode
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def is_nested_deeply(value: Any) -> bool:

@@ -1,5 +1,7 @@
 """JSON of others: read, and of the form that is needed, or refused by the file's name and the entry's."""
 
+import os
+
 import pytest
 
 from recoseg_hf.errors import InputError
@@ -77,3 +79,10 @@ def test_numbers_that_json_does_not_know_are_taken_of_others_only(tmp_path, numb
     assert str(read_json(file, "a record", "Make it again.")["extra"][0]) in ("nan", "-inf", "inf")
     with pytest.raises(InputError, match=r"a\.json: it is no JSON \(Out of range float values .*expected a record"):
         read_json(file, "a record", "Make it again.", {"extra": list})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="other systems have no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match=r"pipe: it is no regular file; expected a list\. Write it to a file first\."):
+        read_json(tmp_path / "pipe", "a list", "Write one.")

@@ -203,6 +203,6 @@ def test_memory_that_runs_out_in_python_itself_is_told(case):
 
     pipeline.preprocess = hungry
     with pytest.raises(
-        InputError, match=r"needs more memory than cpu has left \(MemoryError\); expected memory for a"
+        InputError, match=r"more memory than cpu has left \(MemoryError\); expected memory for a"
     ):
         predict_case(pipeline, case)

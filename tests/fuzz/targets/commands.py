@@ -53,13 +53,14 @@ def _places(folder: Path) -> dict[str, Path]:
     places["@loop"].symlink_to(places["@loop"])
     shutil.copytree(rooms.case(), folder / "cases" / rooms.SUBJECT)
     shutil.copytree(rooms.result(), folder / "result")
+    shutil.copytree(rooms.model(), folder / "model")  # results may be asked for in it
     (folder / "json.json").write_text('{"volume": {"dice": 0.8, "iou": 0.7, "n": 3}}')
     (folder / "split.json").write_text('{"train": ["sub-01"]}')
     return places | {
         "@case": folder / "cases" / rooms.SUBJECT,
         "@cases": folder / "cases",
         "@result": folder / "result",
-        "@model": rooms.model(),
+        "@model": folder / "model",
         "@json": folder / "json.json",
         "@split": folder / "split.json",
     }
