@@ -1,7 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from diffusers import UNet2DModel
+from torch import nn
 
+from recoseg_hf.pipeline import independence
 from recoseg_hf.pipeline.independence import run_slices_apart
 
 SIZE = 48  # large enough for the normalisation that cuts a batch by threads
@@ -34,7 +38,7 @@ def run(net, slices, timestep=500) -> torch.Tensor:
         return run_slices_apart(net, slices, timestep, class_labels=torch.full((len(slices),), 1))
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_slice_is_the_same_in_any_company(net, slices, threads, number):
     threads(1)
     together = run(net, slices)
@@ -42,6 +46,50 @@ def test_a_slice_is_the_same_in_any_company(net, slices, threads, number):
     for size in (8, 5, 3, 2, 1):
         parts = torch.cat([run(net, part) for part in slices.split(size)])
         assert torch.equal(parts, together), size
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("side", [31, 32, 48])
+def test_normalisation_is_the_same_in_any_company(threads, side, dtype):
+    norm = nn.GroupNorm(8, 32).to(dtype)
+    maps = torch.randn(7, 32, side, side, generator=torch.Generator().manual_seed(2)).to(dtype)
+    maps = maps.contiguous(memory_format=torch.channels_last)
+    threads(1)
+    expected = norm(maps)
+    for number in (2, 3, 5, 16):
+        threads(number)
+        with independence.SliceBySlice():
+            for size in (7, 4, 1):
+                found = torch.cat([norm(part) for part in maps.split(size)])
+                assert torch.equal(found, expected), (number, size)
+
+
+@torch.no_grad()
+def test_no_more_maps_are_held_than_a_quarter_of_the_batch(threads, monkeypatch):
+    held, fill = [], independence._filled_up
+    monkeypatch.setattr(
+        independence, "_filled_up", lambda few, count: held.append(fill(few, count).numel()) or fill(few, count)
+    )
+    maps = torch.ones(4, 32, 32, 32).contiguous(memory_format=torch.channels_last)
+    threads(16)
+    with independence.SliceBySlice():
+        nn.GroupNorm(32, 32)(maps)
+    assert held
+    assert max(held) <= maps.numel() / 4
+
+
+def test_slices_of_several_classes_are_refused(net, slices):
+    with pytest.raises(ValueError, match="class_labels has several values; expected one for all slices"):
+        run_slices_apart(net, slices[:2], 500, class_labels=torch.tensor([0, 1]))
+
+
+def test_two_threads_may_call_one_net(net, slices, threads):
+    threads(1)
+    expected = run(net, slices[:3])
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda part: run(net, part), [slices[:3]] * 4))
+    assert all(torch.equal(one, expected) for one in found)
 
 
 def test_it_is_what_the_net_says(net, slices, threads):
