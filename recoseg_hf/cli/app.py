@@ -52,13 +52,21 @@ class Commands(TyperGroup):
         except OSError as error:  # a full disk, say: what the library could foresee it has made an InputError
             _explain(ctx, f"{error.filename or 'system'}: {error.strerror or error}")
             raise typer.Exit(EXIT_BAD_INPUT) from error
-        except MemoryError as error:
-            _explain(ctx, "out of memory. Free memory or end other programs, and give the same command again.")
-            raise typer.Exit(EXIT_BAD_INPUT) from error
         except Exception as error:
+            if _is_out_of_memory(error):
+                _explain(ctx, "out of memory. Free memory or end other programs, and give the same command again.")
+                raise typer.Exit(EXIT_BAD_INPUT) from error
             _explain(ctx, f"internal error: {type(error).__name__}: {error}")
             typer.echo(_HOW_TO_REPORT.format(version=recoseg_hf.__version__, command=ctx.invoked_subcommand), err=True)
             raise typer.Exit(EXIT_INTERNAL) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if not isinstance(error, RuntimeError):  # torch need not be loaded to tell
+        return isinstance(error, MemoryError)
+    from recoseg_hf.pipeline.memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def _explain(ctx: Any, message: str) -> None:

@@ -17,6 +17,7 @@ from recoseg_hf.inference.report import describe_model, input_hashes, resolve_se
 from recoseg_hf.inference.results import check_outputs, write_prediction
 from recoseg_hf.inference.resuming import standing_report
 from recoseg_hf.pipeline.conventions import CONDITIONS
+from recoseg_hf.pipeline.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -142,10 +143,11 @@ def _outcome(work: _Work, folder: Path) -> CaseOutcome:
         message = str(error)
     except OSError as error:
         message = f"{error.filename or 'system'}: {error.strerror or error}"
-    except MemoryError:
-        message = f"{folder}: out of memory. Free memory or end other programs, and give the same command again."
     except Exception as error:
-        message, trace = f"internal error: {type(error).__name__}: {error}", traceback.format_exc()
+        if is_out_of_memory(error):
+            message = f"{folder}: out of memory. Free memory or end other programs, and give the same command again."
+        else:
+            message, trace = f"internal error: {type(error).__name__}: {error}", traceback.format_exc()
     return CaseOutcome(subject, folder, "failed", round(time.perf_counter() - started, 3), message, trace)
 
 

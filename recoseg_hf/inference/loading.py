@@ -12,7 +12,7 @@ from recoseg_hf.errors import CheckpointError, InputError, first_line
 from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.paths import listing
 from recoseg_hf.inference.saving import MODEL_MANIFEST
-from recoseg_hf.json_files import read_json
+from recoseg_hf.json_files import mismatch, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,20 @@ def load_pipeline(
     folder = find_model(path_or_id, revision)
     name = load_settings(folder)["_class_name"]
     device = _usable(device)
-    return _load(folder, name, dtype or native_dtype(device)).to(device)
+    try:
+        return _load(folder, name, dtype or native_dtype(device)).to(device)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        found = f"the model needs more memory than {device} has left ({first_line(error)})"
+        remedy = "Free memory or end other programs there, or choose another device."
+        raise InputError(folder, found, "memory for its weights", remedy) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    from recoseg_hf.pipeline.memory import is_out_of_memory
+
+    return is_out_of_memory(error)
 
 
 def native_dtype(device: torch.device) -> torch.dtype:
@@ -140,15 +153,16 @@ def _embedded() -> Path:
 def _download(hub_id: str, revision: str | None) -> Path:
     """Get a repository's index first: it says for little whether there is such a model, and which class it is of."""
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
 
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
     try:
         index = Path(hf_hub_download(hub_id, _INDEX, revision=revision))
         _check_published(hub_id, load_settings(index.parent)["_class_name"])
-        if not any(index.parent.glob("*/*.safetensors")):  # what was fetched before may be used where the Hub is away
-            with contextlib.suppress(OSError):  # a model that was not exported by us has none
-                hf_hub_download(hub_id, MODEL_MANIFEST, revision=index.parent.name)
+        # A model that was not exported by us has no manifest; what was fetched before is used where the Hub is away.
+        with contextlib.suppress(EntryNotFoundError):
+            hf_hub_download(hub_id, MODEL_MANIFEST, revision=index.parent.name)
         return Path(ReCoSegPipeline.download(hub_id, revision=index.parent.name, use_safetensors=True))
     except (OSError, ValueError) as error:
         raise InputError(
@@ -191,15 +205,26 @@ def _check_hashes(folder: Path) -> None:
     manifest = folder / MODEL_MANIFEST
     if not manifest.is_file():
         return
-    form = {"files": {"*": {"sha256": str}}}
-    listed = read_json(manifest, "the SHA-256 of each of the model's files", _AGAIN, form)["files"]
-    for file in sorted(folder.glob("*/*.safetensors")):
+    expected = "the SHA-256 of each of the model's files"
+    read, weights = read_json(manifest, expected, _AGAIN), sorted(folder.glob("*/*.safetensors"))
+    if _is_foreign(read, [file.relative_to(folder).as_posix() for file in weights]):
+        return
+    if found := mismatch(read, {"files": {"*": {"sha256": str}}}):
+        raise InputError(manifest, found, expected, _AGAIN)
+    listed = read["files"]
+    for file in weights:
         entry = listed.get(file.relative_to(folder).as_posix())
         if entry is not None and sha256_file(file) != entry["sha256"]:
             raise CheckpointError(
                 f"{file}: its bytes are not those that were exported; expected the SHA-256 of {MODEL_MANIFEST}. "
                 f"{_AGAIN}"
             )
+
+
+def _is_foreign(manifest: Any, weights: list[str]) -> bool:
+    """Say whether a manifest is some other program's: it speaks of no files, or of none of the model's weights."""
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    return files is None or (isinstance(files, dict) and not any(name in files for name in weights))
 
 
 def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
@@ -215,9 +240,11 @@ def _load(folder: Path, name: str, dtype: torch.dtype) -> ReCoSegPipeline:
         pipeline = getattr(import_module(_CLASSES[name]), name).from_pretrained(folder, dtype=dtype)
         _check_no_weight_is_lacking(folder, pipeline)
         return pipeline
-    except CheckpointError:
+    except (CheckpointError, ImportError, MemoryError):
         raise
     except Exception as error:  # of a dozen kinds: diffusers, torch, safetensors, on values that fit nothing
+        if _is_out_of_memory(error):
+            raise
         raise CheckpointError(
             f"{folder}: the model does not load ({first_line(error)}); expected complete safetensors and "
             "configurations. Copy or download it again."

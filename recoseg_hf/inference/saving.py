@@ -32,9 +32,10 @@ def save_pipeline(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
 
     Args:
         pipeline: any.
-        folder: made where it is missing; files of other names in it stay.
+        folder: made where it is missing; files of other names in it stay, but for a manifest of what was there before.
     """
     folder = Path(folder)
+    (folder / MODEL_MANIFEST).unlink(missing_ok=True)  # before the weights: it would make them pass for damaged
     pipeline.save_pretrained(str(folder), safe_serialization=True)
     for weights in folder.glob("*/*.safetensors"):
         weights.chmod(0o644)  # safetensors writes for the owner alone

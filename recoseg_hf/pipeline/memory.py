@@ -5,8 +5,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-# In plain RuntimeErrors: of torch on a CPU, of oneDNN, of cuDNN and cuBLAS.
-_SHORTAGES = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a memory", "ALLOC_FAILED")
+# In plain RuntimeErrors: of torch on a CPU, of oneDNN, of cuDNN and cuBLAS, of CUDA and MPS; the last two are cuDNN's
+# where it finds no room to try its algorithms in.
+_SHORTAGES = (
+    "can't allocate memory", "not enough memory", "bad_alloc", "could not create a memory", "ALLOC_FAILED",
+    "CUDA error: out of memory", "MPS backend out of memory",
+    "Unable to find a valid cuDNN algorithm", "unable to find an engine",
+)  # fmt: skip
 _OF_ONEDNN = "could not create a primitive"  # with more words behind it, it is about something else
 
 _log = logging.getLogger(__name__)

@@ -105,4 +105,6 @@ class TestBatches:
 
         with pytest.raises(RuntimeError, match="shapes cannot"):
             run_in_batches(work, torch.arange(2), 2)
+        assert is_out_of_memory(RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"))
+        assert is_out_of_memory(RuntimeError("GET was unable to find an engine to execute this computation"))
         assert not is_out_of_memory(ValueError("can't allocate memory"))

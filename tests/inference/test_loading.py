@@ -11,7 +11,9 @@ from recoseg_hf.files import shipped_folder
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.loading import find_model, load_settings
 from recoseg_hf.inference.report import describe_model
-from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL
+from recoseg_hf.inference.saving import save_pipeline, write_weight_hashes
+from recoseg_hf.pipeline.pipeline_recoseg import EMBEDDED_MODEL, ReCoSegPipeline
+from tests.tiny import tiny_pipeline as three_regions
 
 
 def test_a_saved_model_loads(tiny_model, tiny_pipeline):
@@ -145,3 +147,39 @@ def test_a_parameter_that_lacks_is_named(tiny_model, tmp_path):
         CheckpointError, match=r"segmenter: its weights lack conv_in\.bias; expected a tensor for each"
     ):
         load_pipeline(tmp_path / "model", device="cpu")
+
+
+def test_a_model_saved_over_another_is_not_compared_with_the_hashes_of_that(tiny_pipeline, tmp_path):
+    save_pipeline(tiny_pipeline, tmp_path)
+    write_weight_hashes(tmp_path)
+    save_pipeline(three_regions(regions="wt,tc,et"), tmp_path)
+    assert load_pipeline(tmp_path, device="cpu").segmenter.config.out_channels == 3
+
+
+@pytest.mark.parametrize(
+    "others", [{"name": "app", "icons": []}, [], {"files": {"main.css": "/main.css"}}], ids=["app", "list", "files"]
+)
+def test_a_manifest_of_another_program_is_no_matter(tiny_model, tmp_path, others):
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "manifest.json").write_text(json.dumps(others))
+    assert load_pipeline(folder, device="cpu").config.image_size == 16
+
+
+def test_a_device_without_room_for_the_model_is_told(tiny_model, monkeypatch):
+    def full(self, device):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore words.")
+
+    monkeypatch.setattr(ReCoSegPipeline, "to", full)
+    with pytest.raises(InputError, match=r"more memory than cpu has left \(CUDA out of memory\. Tried to allocate 2"):
+        load_pipeline(tiny_model, device="cpu")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ImportError("libc10.so")], ids=["memory", "import"])
+def test_what_is_no_fault_of_the_files_is_not_blamed_on_them(tiny_model, monkeypatch, error):
+    def fail(folder, dtype):
+        raise error
+
+    monkeypatch.setattr(ReCoSegPipeline, "from_pretrained", fail)
+    expected = ImportError if isinstance(error, ImportError) else InputError
+    with pytest.raises(expected, match=r"libc10|more memory than cpu has left \(MemoryError\)"):
+        load_pipeline(tiny_model, device="cpu")

@@ -202,7 +202,5 @@ def test_memory_that_runs_out_in_python_itself_is_told(case):
         raise MemoryError  # without a message, as Python raises it
 
     pipeline.preprocess = hungry
-    with pytest.raises(
-        InputError, match=r"more memory than cpu has left \(MemoryError\); expected memory for a"
-    ):
+    with pytest.raises(InputError, match=r"more memory than cpu has left \(MemoryError\); expected memory for a"):
         predict_case(pipeline, case)
