@@ -137,6 +137,8 @@ def interrupted(arguments: list[str], output: Path, count: int, seed: int, secon
         left = count - finished(output) - (KILLS - len(watched.kills))
         moment = (min(cases, max(left, 0)), dice.uniform(0, 2 * seconds_a_case))
         run(arguments, output, watched, began, moment)
+    if len(watched.kills) < KILLS:  # the command was done before its kill fell due
+        raise SystemExit(f"{len(watched.kills)} kills of {KILLS}: take more cases or another seed")
     code = run(arguments, output, watched, began, None)
     if code:
         raise SystemExit(f"{' '.join(arguments)}: exit code {code} after the kills")

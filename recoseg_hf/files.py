@@ -9,11 +9,17 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 MAX_VOXELS = 512**3
 """Largest volume accepted, in voxels; checked against the header before anything is allocated."""
@@ -65,6 +71,18 @@ def is_full_disk(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     return any(f"(os error {number})" in str(error) for number in _NO_ROOM)
+
+
+def free_bytes(folder: str | Path) -> int:
+    """Return what a file in a folder can take: what the disk has left, or less where a limit says so (`ulimit -f`).
+
+    A quota is known to nobody before it is reached.
+    """
+    free = shutil.disk_usage(folder).free
+    if resource is None:
+        return free
+    allowed = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return free if allowed == resource.RLIM_INFINITY else min(free, allowed)
 
 
 def sha256_file(path: str | Path) -> str:

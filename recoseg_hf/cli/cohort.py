@@ -14,7 +14,7 @@ import typer
 import recoseg_hf
 from recoseg_hf.cli.console import CaseBar, case_bar, silence_libraries
 from recoseg_hf.cli.exit_codes import EXIT_BAD_INPUT, EXIT_INTERNAL
-from recoseg_hf.cli.processes import Exchange, Place
+from recoseg_hf.cli.processes import Exchange, LostProcessesError, Place
 from recoseg_hf.cli.running import quiet_pipeline
 from recoseg_hf.process import tune_process
 
@@ -71,9 +71,15 @@ def run_cohort(
         outcomes = predict_cohort(pipeline, own, output, overwrite=overwrite, progress=_shown_on(bar), **settings)
         rows = [_counted(outcome, cohort, exchange, bar) for outcome in outcomes]
         bar.enter("Waiting for the other processes" if place.size > 1 else "")
-        rows = exchange.collect(rows)
+        lost = None
+        try:
+            rows = exchange.collect(rows)
+        except LostProcessesError as error:
+            rows, lost = error.rows, error
     if place.rank == 0:
-        _finish(rows, listing, describe_model(pipeline), settings, place.size)
+        _finish(rows, listing, describe_model(pipeline), settings, place.size, len(folders))
+    if lost is not None:
+        raise lost
 
 
 def _shown_on(bar: CaseBar) -> Any:
@@ -98,7 +104,12 @@ def _counted(outcome: CaseOutcome, cohort: Path, exchange: Exchange, bar: CaseBa
 
 
 def _finish(
-    rows: list[dict[str, Any]], listing: Path, model: dict[str, Any], settings: dict[str, Any], processes: int
+    rows: list[dict[str, Any]],
+    listing: Path,
+    model: dict[str, Any],
+    settings: dict[str, Any],
+    processes: int,
+    cases: int,
 ) -> None:
     """Write the list, tell what came out, and exit with a code of its own where a case failed."""
     from recoseg_hf.files import write_json
@@ -113,10 +124,15 @@ def _finish(
             "settings": settings,
             "processes": processes,
             "counts": states,
+            "complete": len(rows) == cases,
             "cases": rows,
             "recoseg_hf": recoseg_hf.__version__,
         },
     )
+    if len(rows) < cases:
+        typer.echo(
+            f"The list lacks {cases - len(rows)} of {cases} cases, those of processes that were lost.", err=True
+        )
     _tell_failures([row for row in rows if row["state"] == "failed"], listing)
     warned = sum(bool(row.get("warnings")) for row in rows)
     if warned:

@@ -28,4 +28,4 @@ def ending_in_order() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if earlier is None else earlier)  # None: not set by Python

@@ -11,7 +11,6 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -125,27 +124,36 @@ class Exchange:
         """Hand in this process's rows of JSON values; the first process waits for the others' and returns them all.
 
         Raises:
-            InputError: the connection to the other processes is lost, or one of them shows no life any more.
+            LostProcessesError: the connection to the other processes is lost, or one of them shows no life any more;
+                it has the rows of the others.
         """
         if self._store is None:
             return rows
+        known = [] if self._place.rank == 0 else rows
+        lost = []
         try:
             self._store.set(f"rows/{self._place.rank}", json.dumps(rows))
-            return rows if self._place.rank else [row for part in self._parts() for row in part]
+            for rank in range(self._place.size if self._place.rank == 0 else 0):
+                part = self._part(rank)
+                known += part or []
+                lost += [rank] if part is None else []
         except RuntimeError as error:
-            raise _lost(f"the connection to them is lost ({first_line(error)})") from error
+            raise LostProcessesError(f"the connection to them is lost ({first_line(error)})", known or rows) from error
+        if lost:
+            which = f"process {lost[0]} has" if len(lost) == 1 else f"processes {', '.join(map(str, lost))} have"
+            raise LostProcessesError(f"{which} shown no life for {_PATIENCE_SECONDS:g} s", known)
+        return known
 
-    def _parts(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows of each process, in their order, as soon as they are handed in."""
-        for rank in range(self._place.size):
-            beats, heard = -1, time.monotonic()
-            while not self._store.check([f"rows/{rank}"]):
-                time.sleep(_POLL_SECONDS)  # and not the store's own wait, which hears no signal
-                if (now := self._store.add(f"beats/{rank}", 0)) != beats:
-                    beats, heard = now, time.monotonic()
-                elif time.monotonic() - heard > _PATIENCE_SECONDS:
-                    raise _lost(f"process {rank} has shown no life for {_PATIENCE_SECONDS:g} s")
-            yield json.loads(self._store.get(f"rows/{rank}"))
+    def _part(self, rank: int) -> list[dict[str, Any]] | None:
+        """Return the rows of a process as soon as they are handed in; None where it shows no life any more."""
+        beats, heard = -1, time.monotonic()
+        while not self._store.check([f"rows/{rank}"]):
+            time.sleep(_POLL_SECONDS)  # and not the store's own wait, which hears no signal
+            if (now := self._store.add(f"beats/{rank}", 0)) != beats:
+                beats, heard = now, time.monotonic()
+            elif time.monotonic() - heard > _PATIENCE_SECONDS:
+                return None
+        return json.loads(self._store.get(f"rows/{rank}"))
 
     def _beat(self) -> None:
         """Show life until the process ends, by a thread of its own: a net may take minutes over a batch."""
@@ -160,9 +168,18 @@ class Exchange:
                 return
 
 
-def _lost(found: str) -> InputError:
-    remedy = "The results are on the disk: the same command goes on from there."
-    return InputError("the other processes", found, "all of them until the end", remedy)
+class LostProcessesError(InputError):
+    """Other processes were not there at the end.
+
+    Attributes:
+        rows: of this process and of those that were.
+    """
+
+    def __init__(self, found: str, rows: list[dict[str, Any]]) -> None:
+        remedy = "The results are on the disk: the same command goes on from there."
+        super().__init__("the other processes", found, "all of them until the end", remedy)
+        self.args = (found, rows)  # what pickling calls the class with
+        self.rows = rows
 
 
 def _join(place: Place) -> Store:

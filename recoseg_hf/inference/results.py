@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import atomic_write, is_full_disk, real_path, sha256_file, sync, write_json
+from recoseg_hf.files import atomic_write, free_bytes, is_full_disk, real_path, sha256_file, sync, write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import SYNTHETIC_MARK
 from recoseg_hf.imaging.volume import write_volume
@@ -70,7 +69,7 @@ def write_prediction(
             staged = output_paths(case.subject, staging)
             written = _write_all(prediction, case, staged)
             with moving_alone(output_dir):
-                check_outputs(case, output_dir, overwrite)  # another process may have been quicker
+                _check_still_free(case, output_dir, overwrite)
                 with _all_or_none(final, staging / "earlier"):
                     for name in written:
                         os.replace(staged[name], final[name])
@@ -125,6 +124,15 @@ def check_outputs(case: Case, output_dir: str | Path, overwrite: bool = False) -
         raise InputError(output_dir, found, "no earlier result", "Choose another folder, or ask to overwrite.")
 
 
+def _check_still_free(case: Case, output_dir: Path, overwrite: bool) -> None:
+    """Check once more: another process may have been quicker."""
+    try:
+        check_outputs(case, output_dir, overwrite)
+    except InputError as error:
+        found = f"{error.found}, written while this result was computed"
+        raise InputError(error.file, found, error.expected, error.remedy) from error
+
+
 def check_output_folder(output_dir: Path) -> None:
     """Check that a folder is there, or can be made, and can be written to.
 
@@ -144,8 +152,7 @@ def _room(prediction: Prediction, output_dir: Path) -> str:
     """Say what the volumes take at most, which is before they are compressed, and what there is."""
     volumes = [getattr(prediction, name) for name in _VOLUMES]
     needed = sum(volume.data.nbytes for volume in volumes if volume is not None)
-    free = shutil.disk_usage(output_dir).free
-    return f": up to {needed / 1e6:.1f} MB are needed, and {free / 1e6:.1f} MB are free or allowed"
+    return f": up to {needed / 1e6:.1f} MB are needed, and {free_bytes(output_dir) / 1e6:.1f} MB are free or allowed"
 
 
 def _not_writable(output_dir: Path, reason: str, room: str = "") -> InputError:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from recoseg_hf.errors import CheckpointError, InputError, first_line
-from recoseg_hf.files import atomic_write, is_full_disk, sha256_file, sync, write_json
+from recoseg_hf.files import atomic_write, free_bytes, is_full_disk, sha256_file, sync, write_json
 from recoseg_hf.json_files import Form, read_json
 
 MANIFEST = "manifest.json"
@@ -109,7 +109,7 @@ def _replace(partial: Path, target: Path) -> Path:
 def _no_room(folder: Path, state: TrainingState) -> str:
     tensors = [value for values in state.weights.values() for value in values.values()]
     tensors += [*_split_optimizer(state.optimizer)[0].values()]
-    needed, free = sum(value.nbytes for value in tensors), shutil.disk_usage(folder).free
+    needed, free = sum(value.nbytes for value in tensors), free_bytes(folder)
     complete = complete_checkpoints(folder)
     last = f"the last complete one is {complete[-1].name}" if complete else "there is no complete one yet"
     return (

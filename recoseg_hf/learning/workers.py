@@ -28,7 +28,9 @@ def naming_what_workers_read(files: Sequence[Path]) -> Iterator[None]:
     Raises:
         WorkerError: a worker has died.
     """
-    told, main = signal.getsignal(signal.SIGCHLD), threading.current_thread() is threading.main_thread()
+    ended = getattr(signal, "SIGCHLD", None)  # Windows has none
+    told = None if ended is None else signal.getsignal(ended)
+    main = threading.current_thread() is threading.main_thread()
 
     def tell(number: int, frame: Any) -> None:
         try:
@@ -38,7 +40,7 @@ def naming_what_workers_read(files: Sequence[Path]) -> Iterator[None]:
 
     wrap = main and callable(told)
     if wrap:
-        signal.signal(signal.SIGCHLD, tell)
+        signal.signal(ended, tell)
     try:
         yield
     except RuntimeError as error:
@@ -47,7 +49,7 @@ def naming_what_workers_read(files: Sequence[Path]) -> Iterator[None]:
         raise _named(error, files) from error
     finally:
         if wrap:
-            signal.signal(signal.SIGCHLD, told)
+            signal.signal(ended, told)
 
 
 def _named(error: RuntimeError, files: Sequence[Path]) -> WorkerError:
