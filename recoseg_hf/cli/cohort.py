@@ -76,10 +76,12 @@ def run_cohort(
             rows = exchange.collect(rows)
         except LostProcessesError as error:
             rows, lost = error.rows, error
-    if place.rank == 0:
-        _finish(rows, listing, describe_model(pipeline), settings, place.size, len(folders))
-    if lost is not None:
-        raise lost
+    try:
+        if place.rank == 0:
+            _finish(rows, listing, describe_model(pipeline), settings, place.size, len(folders))
+    finally:
+        if lost is not None:
+            raise lost
 
 
 def _shown_on(bar: CaseBar) -> Any:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import recoseg_hf
 from recoseg_hf.cli import app
-from recoseg_hf.cli.processes import Place
+from recoseg_hf.cli.processes import Exchange, LostProcessesError, Place
 from recoseg_hf.errors import InputError
 from tests.cli.commands import Command
 from tests.inference.cases import result_bytes, save_cohort
@@ -80,6 +80,7 @@ def test_every_case_gets_a_folder_and_a_row(cases, undisturbed, tiny_model, tmp_
     assert result_bytes(tmp_path) == undisturbed
     found = listing(tmp_path)
     assert found["counts"] == {"done": 3, "skipped": 0, "failed": 0}
+    assert found["complete"] is True
     assert (found["model"]["name"], found["processes"], found["settings"]["seed"]) == ("tiny", 1, 0)
     report = json.loads((tmp_path / "sub-02" / "sub-02_report.json").read_text())
     row = found["cases"][1]
@@ -145,6 +146,21 @@ def test_processes_share_the_cases_and_the_first_tells(cases, undisturbed, tiny_
     assert result_bytes(output) == undisturbed
     assert predict(shared, output, tiny_model).exit_code == 3  # alone now: the others' results stand
     assert states(output) == ["skipped", "skipped", "skipped", "failed"]
+
+
+def test_the_list_is_written_without_the_cases_of_a_lost_process(cases, tiny_model, tmp_path, monkeypatch):
+    def lose(exchange, rows):
+        raise LostProcessesError("process 1 has shown no life for 120 s", rows[:2])
+
+    monkeypatch.setattr(Exchange, "collect", lose)
+    result = predict(cases, tmp_path, tiny_model)
+    assert result.exit_code == 3
+    assert result.stderr.splitlines() == [
+        "The list lacks 1 of 3 cases, those of processes that were lost.",
+        "the other processes: process 1 has shown no life for 120 s; expected all of them until the end. The results "
+        "are on the disk: the same command goes on from there.",
+    ]
+    assert (listing(tmp_path)["complete"], states(tmp_path)) == (False, ["done", "done"])
 
 
 def test_started_twice_at_once_it_leaves_whole_results(cases, undisturbed, tiny_model, tmp_path):

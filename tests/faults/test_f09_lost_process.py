@@ -9,7 +9,7 @@ import time
 import pytest
 
 from recoseg_hf.cli import processes
-from recoseg_hf.cli.processes import Exchange, Place
+from recoseg_hf.cli.processes import Exchange, LostProcessesError, Place
 from tests.cli.test_predict_cohort import free_port, launched
 from tests.faults.forks import outcome
 
@@ -44,9 +44,18 @@ def meet(port: int, second) -> object:
 def test_f09_a_process_that_is_killed_is_not_waited_for(impatient):
     said = outcome(lambda: meet(free_port(), lambda exchange: os.kill(os.getpid(), signal.SIGKILL)))
     assert said == (
-        "InputError: the other processes: process 1 has shown no life for 3 s; expected all of them until the end. "
-        "The results are on the disk: the same command goes on from there."
+        "LostProcessesError: the other processes: process 1 has shown no life for 3 s; expected all of them until the "
+        "end. The results are on the disk: the same command goes on from there."
     )
+
+
+def test_f09_the_rows_of_those_that_were_there_are_kept(impatient):
+    def first() -> list[dict]:
+        with pytest.raises(LostProcessesError) as caught:
+            meet(free_port(), lambda exchange: os.kill(os.getpid(), signal.SIGKILL))
+        return caught.value.rows
+
+    assert outcome(first) == [{"subject": "sub-01"}]
 
 
 def test_f09_a_process_that_takes_long_is_waited_for(impatient):
