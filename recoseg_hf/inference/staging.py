@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ try:
 except ImportError:  # Windows: what a killed run leaves stays there, hidden
     fcntl = None
 
+_log = logging.getLogger(__name__)
 _PREFIX = ".recoseg-"
 _LOCK = ".lock"
 
@@ -46,11 +48,19 @@ def moving_alone(folder: Path) -> Iterator[None]:
     try:
         if descriptor is not None:
             with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _wait_for(descriptor, folder)
         yield
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _wait_for(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _log.warning("%s: another process moves results into it; waiting until it is done.", folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def is_being_made(parent: Path) -> bool:

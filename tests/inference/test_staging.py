@@ -1,11 +1,13 @@
 """The hidden folder of a result in the making: gone at the end, and swept up after a kill."""
 
+import logging
 import os
 import signal
+import threading
 
 import pytest
 
-from recoseg_hf.inference.staging import is_being_made, staging_folder
+from recoseg_hf.inference.staging import is_being_made, moving_alone, staging_folder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs locks that end with their process")
 
@@ -42,3 +44,28 @@ def test_what_a_killed_process_left_is_swept_up_by_the_next(tmp_path):
 def test_the_folder_of_another_at_work_stays(tmp_path):
     with staging_folder(tmp_path) as other, staging_folder(tmp_path):
         assert other.is_dir()
+
+
+def test_who_waits_for_another_says_so(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING), moving_alone(tmp_path):
+        assert caplog.messages == []
+        told = threading.Event()
+
+        class Telling(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                told.set()
+
+        def move() -> None:
+            with moving_alone(tmp_path):
+                done.set()
+
+        done, handler = threading.Event(), Telling()
+        logging.getLogger("recoseg_hf.inference.staging").addHandler(handler)
+        second = threading.Thread(target=move)
+        second.start()
+        assert told.wait(30)
+        assert not done.is_set()
+    second.join(30)
+    logging.getLogger("recoseg_hf.inference.staging").removeHandler(handler)
+    assert done.is_set()
+    assert caplog.messages == [f"{tmp_path}: another process moves results into it; waiting until it is done."]
