@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads its memory as Linux tells it")
 ROOT = Path(__file__).parents[2]
 MOST_GROWTH_MB = 200  # each bomb would take 1 GB or more
 PROGRAM = """
-import base64, gzip, json, resource, struct, sys
+import base64, gzip, json, sys
 from pathlib import Path
 import nibabel as nib, numpy as np
 from recoseg_hf.errors import InputError
@@ -75,7 +76,10 @@ for name, door in doors.items():
         door(good)
     except InputError:
         pass  # one file for three scans
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def peak():  # of this program alone: getrusage starts with what the process that started it had
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
 before, found = peak(), {}
 for bomb, content in bombs.items():
     for name, door in doors.items():
