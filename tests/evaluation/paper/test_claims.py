@@ -218,7 +218,7 @@ def test_each_data_set_has_every_claim(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "No such file or directory; expected a file to read"),
+        (None, "No such file or directory; expected a file of that script"),
         ("{}", "no options, results and differences"),
         ('{"options": {}, "results": {"A": {"unet2d": {"n": 3}}}, "differences": {}}', "row unet2d is no result"),
         ("text", "it is no JSON"),
