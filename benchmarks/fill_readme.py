@@ -4,7 +4,9 @@ python benchmarks/fill_readme.py
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.files import atomic_write
@@ -109,19 +111,37 @@ def table() -> str:
     return "\n".join([*lines, *(f"| {what} | {value} | {command} |" for what, value, command in rows())])
 
 
+def between(text: str, begin: str, end: str, content: str) -> str:
+    """A text with other content between two markers."""
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def with_parts(text: str, parts: Mapping[str, Callable[[Mapping[str, Any]], str]]) -> str:
+    """A text with each part, made of the results of its name, between its two markers; empty where not measured."""
+    for name, render in parts.items():
+        result = read(name)
+        content = render(result) if result else ""
+        text = between(text, f"<!-- measured: {name} -->", f"<!-- measured: {name} end -->", content)
+    return text
+
+
+def rewrite(page: Path, change: Callable[[str], str]) -> None:
+    """Change a page's text, in one step."""
+    text = change(page.read_text(encoding="utf-8"))
+    with atomic_write(page) as path:
+        path.write_text(text, encoding="utf-8")
+
+
 def filled(text: str) -> str:
     """README with the table between its markers."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return between(text, BEGIN, END, table())
 
 
 def main() -> None:
     """Rewrite README.md."""
-    readme = ROOT / "README.md"
-    text = filled(readme.read_text(encoding="utf-8"))
-    with atomic_write(readme) as path:
-        path.write_text(text, encoding="utf-8")
+    rewrite(ROOT / "README.md", filled)
 
 
 if __name__ == "__main__":

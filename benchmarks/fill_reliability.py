@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from benchmarks.fill_readme import ROOT, read
+from benchmarks.fill_readme import ROOT, rewrite, with_parts
 from benchmarks.fill_training import table
-from recoseg_hf.files import atomic_write
 
 PAGE = ROOT / "docs" / "reliability.md"
 _OUTCOMES = {
@@ -179,20 +178,12 @@ PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def filled(text: str) -> str:
     """docs/reliability.md with each part between its markers."""
-    for name, render in PARTS.items():
-        begin, end = f"<!-- measured: {name} -->", f"<!-- measured: {name} end -->"
-        before, _, rest = text.partition(begin)
-        _, _, after = rest.partition(end)
-        result = read(name)
-        text = f"{before}{begin}\n{render(result) if result else ''}\n{end}{after}"
-    return text
+    return with_parts(text, PARTS)
 
 
 def main() -> None:
     """Rewrite docs/reliability.md."""
-    text = filled(PAGE.read_text(encoding="utf-8"))
-    with atomic_write(PAGE) as path:
-        path.write_text(text, encoding="utf-8")
+    rewrite(PAGE, filled)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ python -m benchmarks.fill_training
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.fill_readme import ROOT, read
+from benchmarks.fill_readme import ROOT, rewrite, with_parts
 from recoseg_hf.evaluation.in_words import mean_in_words
 from recoseg_hf.evaluation.new_site.study import study_table
 from recoseg_hf.evaluation.paper.table import table_markdown
-from recoseg_hf.files import atomic_write
 
 FOLD_ROWS = {
     "residual_in_tumour": "mean R in the whole tumour",
@@ -104,21 +103,12 @@ PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 def filled(text: str) -> str:
     """training/README.md with each part between its markers."""
-    for name, render in PARTS.items():
-        begin, end = f"<!-- measured: {name} -->", f"<!-- measured: {name} end -->"
-        before, _, rest = text.partition(begin)
-        _, _, after = rest.partition(end)
-        result = read(name)
-        text = f"{before}{begin}\n{render(result) if result else ''}\n{end}{after}"
-    return text
+    return with_parts(text, PARTS)
 
 
 def main() -> None:
     """Rewrite training/README.md."""
-    readme = ROOT / "training" / "README.md"
-    text = filled(readme.read_text(encoding="utf-8"))
-    with atomic_write(readme) as path:
-        path.write_text(text, encoding="utf-8")
+    rewrite(ROOT / "training" / "README.md", filled)
 
 
 if __name__ == "__main__":

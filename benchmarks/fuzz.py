@@ -37,7 +37,8 @@ for name, value in {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "GRADIO_ANALY
 
 from hypothesis import HealthCheck, Phase, given, seed, settings  # noqa: E402
 
-from recoseg_hf.files import atomic_write, write_json  # noqa: E402
+from benchmarks.fill_readme import between, rewrite  # noqa: E402
+from recoseg_hf.files import write_json  # noqa: E402
 from tests.fuzz import rooms  # noqa: E402
 from tests.fuzz.corpus import Found, to_json, write_found  # noqa: E402
 from tests.fuzz.targets.all import TARGETS  # noqa: E402
@@ -237,11 +238,7 @@ def _fill(page: Path, content: dict[str, Any]) -> None:
     head = "| target | executions | valid | refused | findings | longest, s | growth, MiB |"
     rule = "|---|--:|--:|--:|--:|--:|--:|"
     last = f"| all, {content['minutes']:g} minutes | {' | '.join(f'{totals[name]:,}' for name in columns[:4])} | | |"
-    before, rest = page.read_text(encoding="utf-8").split(_MARKS[0])
-    after = rest.split(_MARKS[1])[1]
-    with atomic_write(page) as temporary:
-        table = "\n".join([head, rule, *lines, last])
-        temporary.write_text(f"{before}{_MARKS[0]}\n{table}\n{_MARKS[1]}{after}", encoding="utf-8")
+    rewrite(page, lambda text: between(text, *_MARKS, "\n".join([head, rule, *lines, last])))
 
 
 def _by_target(content: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -26,6 +26,16 @@ def default_dtype():
         pytest.fail(f"the test left {left} as torch's default dtype")
 
 
+@pytest.fixture
+def threads():
+    """Set torch's number of threads; it is put back."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def brats_dir() -> Path:
     """A folder of real BraTS cases, named by `RECOSEG_BRATS_DIR`; tests that want one are skipped without it."""

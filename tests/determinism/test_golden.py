@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from recoseg_hf.inference import predict_case
 from tests.determinism.golden import arrays, golden_case, measured, pipeline
@@ -36,14 +35,6 @@ def model():
 @pytest.fixture(scope="module")
 def case():
     return golden_case()
-
-
-@pytest.fixture
-def threads():
-    """Set torch's number of threads; it is put back."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

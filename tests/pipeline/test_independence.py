@@ -21,13 +21,6 @@ def net() -> UNet2DModel:
         ).eval()  # fmt: skip
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def slices() -> torch.Tensor:
     return torch.randn(8, 4, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
