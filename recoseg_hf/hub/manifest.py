@@ -7,21 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.files import sha256_file, write_json
+from recoseg_hf.files import sha256_file
 from recoseg_hf.hub.card import read_values
 from recoseg_hf.hub.names import MANIFEST
-
-FORMAT = 1
+from recoseg_hf.inference.saving import write_model_manifest
 
 
 def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
     """Write `manifest.json`: `files` with the SHA-256 and size of each, and what else is said `about` the folder."""
-    files = {
-        file.relative_to(folder).as_posix(): {"sha256": sha256_file(file), "bytes": file.stat().st_size}
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file != folder / MANIFEST
-    }
-    write_json(folder / MANIFEST, {"format": FORMAT, "files": files, **about})
+    files = (file for file in folder.rglob("*") if file.is_file() and file != folder / MANIFEST)
+    write_model_manifest(folder, files, about)
 
 
 def unlisted_files(folder: Path) -> list[str]:

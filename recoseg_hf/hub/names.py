@@ -1,5 +1,7 @@
 """What the files of a published model are called."""
 
+from recoseg_hf.inference.saving import MODEL_MANIFEST
+
 INDEX = "model_index.json"
 CARD = "README.md"
 CARD_VALUES = "card_values.json"
@@ -8,7 +10,7 @@ SITE_VALUES = "site_card.json"
 TRAINING_RECORD = "training.json"
 LICENSE = "LICENSE.md"
 PREPROCESSING = "preprocessing.json"
-MANIFEST = "manifest.json"
+MANIFEST = MODEL_MANIFEST
 EXAMPLE = "example.png"
 HANDLER = "handler.py"
 REQUIREMENTS = "requirements.txt"

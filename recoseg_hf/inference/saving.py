@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recoseg_hf.files import sha256_file, write_json
 
@@ -15,16 +16,22 @@ if TYPE_CHECKING:
 MODEL_MANIFEST = "manifest.json"
 """Holds the SHA-256 of a model's files: `{"files": {name: {"sha256": ..., "bytes": ...}}}`."""
 
+_FORMAT = 1
+
 
 def write_weight_hashes(folder: str | Path) -> None:
     """Write a manifest of a model's weights beside them; `load_pipeline` compares."""
     folder = Path(folder)
-    weights = sorted(folder.glob("*/*.safetensors"))
-    files = {
+    write_model_manifest(folder, folder.glob("*/*.safetensors"), {})
+
+
+def write_model_manifest(folder: Path, files: Iterable[Path], about: Mapping[str, Any]) -> None:
+    """Write a manifest of some of a model's files, and what else is said `about` the folder."""
+    hashes = {
         file.relative_to(folder).as_posix(): {"sha256": sha256_file(file), "bytes": file.stat().st_size}
-        for file in weights
+        for file in sorted(files)
     }
-    write_json(folder / MODEL_MANIFEST, {"format": 1, "files": files})
+    write_json(folder / MODEL_MANIFEST, {"format": _FORMAT, "files": hashes, **about})
 
 
 def save_pipeline(pipeline: ReCoSegPipeline, folder: str | Path) -> None:
