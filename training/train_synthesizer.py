@@ -18,7 +18,7 @@ from recoseg_hf.learning.pictures import synthesis_picture, watched_slices
 from recoseg_hf.learning.slice_batches import SYNTHESIS_DOMAINS
 from recoseg_hf.learning.slices import SliceSettings
 from recoseg_hf.learning.start import load_or_build
-from recoseg_hf.learning.synthesis import synthesis_loss, validate_synthesis
+from recoseg_hf.learning.synthesis import NoiseLevels, synthesis_loss, validate_synthesis
 from recoseg_hf.learning.training_data import TrainingData, open_training_data
 from recoseg_hf.learning.training_loop import TrainingRun
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -31,6 +31,8 @@ class SynthesizerOptions(TrainingOptions):
 
     reconstruction_loss: str = option("weighted", "L_recon: weighted (by alpha_bar), paper (literal) or none.")
     num_inference_steps: int = option(0, "Denoising steps of the validation; 0 takes the pipeline's default.")
+    few_steps: int = option(1, "Denoising steps whose noise levels --few_step_share learns at.")
+    few_step_share: float = option(0.0, "Share of slices that learn at those noise levels; 0 (paper): any, evenly.")
     synthesis_domain: str = option(
         "all", "Slices to learn from: all, tumour (those with some; the paper's filter) or healthy (those without)."
     )
@@ -40,6 +42,11 @@ class SynthesizerOptions(TrainingOptions):
         if self.synthesis_domain not in SYNTHESIS_DOMAINS:
             expected = ", ".join(SYNTHESIS_DOMAINS)
             raise ValueError(f"synthesis_domain={self.synthesis_domain!r}; expected one of {expected}.")
+        self.levels()
+
+    def levels(self) -> NoiseLevels:
+        """The noise levels to learn at."""
+        return NoiseLevels(self.few_steps, self.few_step_share)
 
 
 def open_data(options: SynthesizerOptions, pipeline: ReCoSegPipeline) -> TrainingData:
@@ -79,9 +86,8 @@ def main(options: SynthesizerOptions) -> None:
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
                 randomness = run.randomness(step, micro_step)
-                run.backward(
-                    synthesis_loss(run.net, pipeline, batch, randomness, augmentation, options.reconstruction_loss)
-                )
+                form, levels = options.reconstruction_loss, options.levels()
+                run.backward(synthesis_loss(run.net, pipeline, batch, randomness, augmentation, form, levels))
         bar.set_postfix(loss=f"{run.update():.4f}")
         bar.update(run.slices_per_step)
         if run.validates():

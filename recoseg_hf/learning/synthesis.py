@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +20,48 @@ from recoseg_hf.pipeline.denoising import predict_clean, slice_generators
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 
+@dataclass(frozen=True)
+class NoiseLevels:
+    """At which timesteps a synthesizer learns.
+
+    The paper draws them evenly. A model that is sampled in a few steps meets a few of them only, and pure noise above
+    all; learning these more often is what Fast-DDPM does (Jiang et al. 2024, arXiv 2405.14802), there always.
+
+    Attributes:
+        few_steps: denoising steps of the sampling that is learnt for.
+        share: of the slices that learn at the timesteps which those steps visit; the others learn at any. 0 is the
+            paper's.
+
+    Raises:
+        ValueError: naming the setting that is out of range.
+    """
+
+    few_steps: int = 1
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.few_steps < 1:
+            raise ValueError(f"few_steps={self.few_steps}; expected 1 or more.")
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"few_step_share={self.share}; expected 0 to 1.")
+
+    def draw(self, scheduler: Any, randomness: SampleRandomness) -> torch.Tensor:
+        """Timesteps int64 (B,), one for each slice of a batch."""
+        place = randomness.uniform()
+        any_of_all = (place * scheduler.config.num_train_timesteps).long()
+        if self.share == 0:
+            return any_of_all
+        visited = visited_timesteps(scheduler, self.few_steps)
+        return torch.where(randomness.uniform() < self.share, visited[(place * len(visited)).long()], any_of_all)
+
+
+def visited_timesteps(scheduler: Any, steps: int) -> torch.Tensor:
+    """The timesteps int64 (steps,) that a scheduler goes through in so many denoising steps; it stays as it was."""
+    walking = deepcopy(scheduler)
+    walking.set_timesteps(steps)
+    return walking.timesteps.round().long().cpu()
+
+
 def synthesis_loss(
     net: nn.Module,
     pipeline: ReCoSegPipeline,
@@ -24,6 +69,7 @@ def synthesis_loss(
     randomness: SampleRandomness,
     augmentation: AugmentationSettings | None,
     reconstruction: str,
+    levels: NoiseLevels = NoiseLevels(),
 ) -> torch.Tensor:
     """L_simple (paper, Eq. 4) + L_recon (Eq. 6) for one batch of slices at random timesteps.
 
@@ -34,10 +80,11 @@ def synthesis_loss(
         randomness: gives augmentation, timesteps and noise.
         augmentation: None trains on the slices as they are.
         reconstruction: form of L_recon, see `reconstruction_loss`.
+        levels: where the timesteps are drawn from.
     """
     scheduler, fold = pipeline.scheduler, pipeline.config.pixel_unshuffle
     conditions, clean = augmented_pair(batch, randomness, augmentation)
-    timesteps = (randomness.uniform() * scheduler.config.num_train_timesteps).long()
+    timesteps = levels.draw(scheduler, randomness)
     noise = randomness.normal(*clean.shape[1:])
     device = next(net.parameters()).device
     clean, noise, timesteps = clean.to(device), noise.to(device), timesteps.to(device)

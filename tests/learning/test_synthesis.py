@@ -10,7 +10,13 @@ from torch import nn
 from recoseg_hf.learning.augmentation import AugmentationSettings
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
-from recoseg_hf.learning.synthesis import augmented_pair, synthesis_loss, validate_synthesis
+from recoseg_hf.learning.synthesis import (
+    NoiseLevels,
+    augmented_pair,
+    synthesis_loss,
+    validate_synthesis,
+    visited_timesteps,
+)
 from tests.tiny import FEW_STEP, tiny_pipeline
 
 SCHEDULES = {
@@ -142,3 +148,43 @@ class TestValidation:
         scores = validate_synthesis(pipeline, dataset, steps=1, batch_size=5)
         assert scores["mae"] == pytest.approx(sum(error.item() for _, error in expected) / 2, rel=1e-4)
         assert scores["psnr"] == pytest.approx(sum(-10 * error.log10().item() for error, _ in expected) / 2, rel=1e-4)
+
+
+class TestNoiseLevels:
+    def scheduler(self) -> DDIMScheduler:
+        return DDIMScheduler(**SCHEDULES["v_prediction"])
+
+    def test_the_paper_draws_any_evenly(self):
+        drawn = NoiseLevels().draw(self.scheduler(), streams(size=512))
+        assert drawn.dtype == torch.int64
+        assert drawn.min() < 50
+        assert drawn.max() > 950
+        assert len(drawn.unique()) > 300
+
+    def test_few_steps_are_learnt_where_they_go(self):
+        scheduler = self.scheduler()
+        drawn = NoiseLevels(few_steps=2, share=1.0).draw(scheduler, streams(size=256))
+        assert set(drawn.tolist()) == set(visited_timesteps(scheduler, 2).tolist()) == {999, 499}
+        assert scheduler.num_inference_steps is None  # as it was
+
+    def test_a_share_of_them_goes_with_the_others(self):
+        drawn = NoiseLevels(few_steps=1, share=0.5).draw(self.scheduler(), streams(size=512))
+        assert 0.4 < (drawn == 999).float().mean() < 0.6
+        assert len(drawn.unique()) > 150
+
+    def test_without_a_share_the_random_numbers_are_those_of_before(self):
+        first, second = streams(size=8), streams(size=8)
+        drawn = NoiseLevels(few_steps=4).draw(self.scheduler(), first)
+        assert torch.equal(drawn, (second.uniform() * 1000).long())
+        assert torch.equal(first.uniform(), second.uniform())
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"few_steps": 0}, "few_steps=0; expected 1 or more"),
+            ({"share": 1.5}, "few_step_share=1.5; expected 0 to 1"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, settings, message):
+        with pytest.raises(ValueError, match=message):
+            NoiseLevels(**settings)
