@@ -4,9 +4,10 @@
         --output benchmarks/results/interrupted_cohort.json
 
 Each case is a few thick slices through a simulated tumour, seen by the embedded model at 1 mm. `recoseg predict
---cohort` runs once undisturbed and once with SIGKILL to all of its processes at five moments drawn from the seed, each
-time followed by the same command. All files are compared, of the reports all but the times. The command's memory is
-read all along; a figure of it goes beside the JSON. In a --work folder the cases stay for another time.
+--cohort` runs once undisturbed and once with SIGKILL to all of its processes at five moments drawn from the seed, one
+in each sixth of the cohort but the last, each time followed by the same command. All files are compared, of the reports
+all but the times. The command's memory is read all along; a figure of it goes beside the JSON. In a --work folder the
+cases stay for another time.
 """
 
 import argparse
@@ -129,14 +130,17 @@ def undisturbed(arguments: list[str], output: Path) -> Watched:
     return watched
 
 
+def moments(count: int, dice: random.Random) -> list[int]:
+    """Draw after how many finished cases each kill falls due: one in each part of the cohort but the last."""
+    return [int((part + dice.random()) * count / (KILLS + 1)) for part in range(KILLS)]
+
+
 def interrupted(arguments: list[str], output: Path, count: int, seed: int, seconds_a_case: float) -> Watched:
     """Run the command with kills, and at last to its end."""
     dice, watched, began = random.Random(seed), Watched(), time.monotonic()
-    for _ in range(KILLS):
-        cases = dice.randint(0, max(2 * count // (KILLS + 2), 1))
-        left = count - finished(output) - (KILLS - len(watched.kills))
-        moment = (min(cases, max(left, 0)), dice.uniform(0, 2 * seconds_a_case))
-        run(arguments, output, watched, began, moment)
+    for cases in moments(count, dice):
+        wait = dice.uniform(0, min(2.0, count / (KILLS + 1) / 2) * seconds_a_case)
+        run(arguments, output, watched, began, (max(cases - finished(output), 0), wait))
     if len(watched.kills) < KILLS:  # the command was done before its kill fell due
         raise SystemExit(f"{len(watched.kills)} kills of {KILLS}: take more cases or another seed")
     code = run(arguments, output, watched, began, None)
