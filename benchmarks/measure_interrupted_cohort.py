@@ -5,9 +5,9 @@
 
 Each case is a few thick slices through a simulated tumour, seen by the embedded model at 1 mm. `recoseg predict
 --cohort` runs once undisturbed and once with SIGKILL to all of its processes at five moments drawn from the seed, one
-in each sixth of the cohort but the last, each time followed by the same command. All files are compared, of the reports
-all but the times. The command's memory is read all along; a figure of it goes beside the JSON. In a --work folder the
-cases stay for another time.
+in each sixth of the cohort but the last, each time followed by the same command. All files are compared, of the
+reports all but the times. The command's memory is read all along; a figure of it goes beside the JSON. In a --work
+folder the cases stay for another time.
 """
 
 import argparse
