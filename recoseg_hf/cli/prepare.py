@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from recoseg_hf.cli.console import silence_libraries, stages
 from recoseg_hf.errors import InputError
+
+if TYPE_CHECKING:
+    from recoseg_hf.learning.teaching import Teacher
 
 _DEFAULT_SYSTEM = "recoseg_small"
 
@@ -39,6 +42,13 @@ def prepare(
             "--allow-unlabelled", help="Take subjects without segmentation too, for the synthesizer and mean teacher."
         ),
     ] = False,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Folder or Hub id of a model whose probabilities become part of the targets of `train`."),
+    ] = None,
+    teacher_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Its part in them, above 0; the rest is the reference's.")
+    ] = 0.5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier data set.")] = False,
 ) -> None:
     """Build a data set of slices, split by subject.
@@ -51,6 +61,8 @@ def prepare(
     """
     if model and system:
         raise typer.BadParameter("give --model or --system, not both")
+    if teacher and not teacher_share:
+        raise typer.BadParameter("--teacher-share 0 leaves nothing of the teacher; expected more than 0, at most 1")
     if out.is_dir() and any(out.iterdir()) and not overwrite:
         raise InputError(out, "the folder is not empty", "a new folder", "Choose another one, or add --overwrite.")
     silence_libraries()
@@ -66,6 +78,7 @@ def prepare(
         splits = prepare_dataset(
             cases, out, split, settings,
             progress=lambda subject, done, total: bar.advance(done, total), allow_unlabelled=allow_unlabelled,
+            teacher=_teacher(teacher, teacher_share) if teacher else None,
         )  # fmt: skip
     if isinstance(cases, FolderCases) and split is None:
         _warn_of_incomplete(cases.root)
@@ -94,6 +107,17 @@ def _warn_of_labels(manifest: dict[str, Any]) -> None:
         subjects = manifest.get(entry)
         if subjects:
             typer.echo(f"Warning: {len(subjects)} subjects {warning}.", err=True)
+
+
+def _teacher(model: str, share: float) -> Teacher:
+    from recoseg_hf.cli.running import quiet_pipeline
+    from recoseg_hf.inference.prediction import predict_case
+    from recoseg_hf.inference.report import describe_model
+    from recoseg_hf.learning.teaching import Teacher
+
+    pipeline = quiet_pipeline(model, None, None, None)
+    origin = describe_model(pipeline)
+    return Teacher(lambda case: predict_case(pipeline, case).region_probabilities, share, origin)
 
 
 def _system_folder(name: str) -> Path:

@@ -19,6 +19,7 @@ from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.json_files import read_json
 from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
 from recoseg_hf.learning.table_hashes import write_hashes
+from recoseg_hf.learning.teaching import Teacher
 from recoseg_hf.pipeline.conventions import MODALITIES, NECROTIC_LABEL, REGIONS, region_masks
 from recoseg_hf.pipeline.preprocessing import PreparedStack, prepare_stack
 
@@ -78,9 +79,11 @@ def prepare_case(case: Case, settings: SliceSettings) -> tuple[PreparedStack, to
     return stack, torch.cat(regions, dim=1)
 
 
-def case_block(case: Case, settings: SliceSettings) -> dict[str, np.ndarray]:
+def case_block(case: Case, settings: SliceSettings, teacher: Teacher | None = None) -> dict[str, np.ndarray]:
     """The rows of one case, columns as in `slice_features`: its slices that hold brain, lowest first."""
     stack, regions = prepare_case(case, settings)
+    if teacher is not None:
+        regions = teacher.targets(case, stack.grid, regions)
     filled = stack.filled_slices()
     return {
         "subject": np.array([case.subject] * len(filled)),
@@ -114,6 +117,7 @@ def prepare_dataset(
     settings: SliceSettings,
     progress: Callable[[str, int, int], None] | None = None,
     allow_unlabelled: bool = False,
+    teacher: Teacher | None = None,
 ) -> "DatasetDict":
     """Write the slice data set of cases as Arrow, with a manifest beside it.
 
@@ -127,6 +131,7 @@ def prepare_dataset(
         settings: the nets' grid.
         progress: called with (subject, subjects done, all subjects or 0 where that is not known) after each.
         allow_unlabelled: take subjects without a segmentation too. Their `regions` are NaN; the manifest names them.
+        teacher: takes part in the `regions` of the split `train`; all others keep their references.
 
     Returns:
         The data set, opened from `output_dir`.
@@ -145,9 +150,9 @@ def prepare_dataset(
     record = _Record(settings, sum(counts) if all(counts) else 0, progress)
     with _replacing(output_dir) as partial, quiet_datasets():
         for name, part in parts.items():
-            _write_split(partial, name, part, allow_unlabelled, record)
+            _write_split(partial, name, part, allow_unlabelled, record, teacher if name == "train" else None)
         write_json(partial / "dataset_dict.json", {"splits": list(parts)})
-        write_json(partial / MANIFEST, record.manifest())
+        write_json(partial / MANIFEST, record.manifest() | (teacher.manifest() if teacher else {}))
         write_hashes(partial)
     return DatasetDict.load_from_disk(str(output_dir))
 
@@ -196,14 +201,16 @@ class _Record:
         }
 
 
-def _write_split(folder: Path, name: str, part: Part, allow_unlabelled: bool, record: _Record) -> None:
+def _write_split(
+    folder: Path, name: str, part: Part, allow_unlabelled: bool, record: _Record, teacher: Teacher | None
+) -> None:
     from datasets import Dataset
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
         for entry in part.entries:
             case = entry.read()
             _check_usable(case, entry.place, allow_unlabelled)
-            yield case_block(case, record.settings)
+            yield case_block(case, record.settings, teacher)
             record.add(name, entry)
             record.add_labels(case)
             record.tell(case.subject)

@@ -78,3 +78,23 @@ def test_subjects_without_segmentation_are_asked_for(cases, tiny_model):
 
 def test_model_and_system_exclude_one_another(cases, tiny_model):
     assert prepare(cases, "--model", tiny_model, "--system", "recoseg").exit_code == 2
+
+
+def test_a_teacher_takes_part_in_the_targets_of_train(cases, tiny_model):
+    from datasets import load_from_disk
+
+    result = prepare(cases, "--model", tiny_model, "--teacher", tiny_model, "--teacher-share", "0.3")
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = read_manifest(cases / "slices")["teacher"]
+    assert found["share"] == 0.3
+    assert len(found["weights_sha256"]) == 64
+    assert str(cases) not in found["name"]
+    splits = load_from_disk(cases / "slices").with_format("numpy")
+    soft = splits["train"]["regions"][:]
+    assert ((soft > 0) & (soft < 0.3)).any()  # the untrained teacher's alone: tumour where there is none
+
+
+def test_no_share_of_a_teacher_is_refused(cases, tiny_model):
+    result = prepare(cases, "--model", tiny_model, "--teacher", tiny_model, "--teacher-share", "0")
+    assert result.exit_code == 2
+    assert "--teacher-share 0 leaves nothing of the teacher" in result.stderr
