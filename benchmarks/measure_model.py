@@ -4,11 +4,10 @@
     python benchmarks/measure_model.py accuracy --data BRATS --output $R/accuracy.json
     python benchmarks/measure_model.py thresholds --data BRATS --output $R/thresholds.json
     python benchmarks/measure_model.py residual --data BRATS --output $R/residual.json
-    python benchmarks/measure_model.py steps --data BRATS --output $R/steps.json
 
 BRATS holds one folder per subject and `splits.json`. `--model` names another model than the embedded default. Results
-hold numbers alone: no subject's name leaves the script. These are the numbers of the default's card;
-`training/ablate_inference.py` varies each setting alone, with paired differences.
+hold numbers alone: no subject's name leaves the script. These are the numbers of the default's card, with those of
+`python -m benchmarks.steps`; `training/ablate_inference.py` varies each setting alone, with paired differences.
 """
 
 import argparse
@@ -27,12 +26,12 @@ import torch
 from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
 from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.evaluation.metrics import counts, dice
-from recoseg_hf.evaluation.paper.remembered import remember
 from recoseg_hf.evaluation.region_masks import region_mask
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import Prediction, load_pipeline, predict_case
+from recoseg_hf.inference.remembered import remember
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.learning.slices import read_split
 from recoseg_hf.pipeline.conventions import nested_labels, region_masks
@@ -42,8 +41,6 @@ from recoseg_hf.process import tune_process
 
 THRESHOLDS, SEEDS, SMOOTHING = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5), (0.0, 0.9, 0.95), (0.0, 1.0)
 REGION_THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
-STEPS = (1, 2, 4, 10)
-SPREAD_SAMPLES, SPREAD_SUBJECTS = 2, 2
 
 
 class ZeroedResidual(ReCoSegPipeline):
@@ -168,24 +165,6 @@ def _region_dices(prediction: Prediction, case: Case) -> Iterator[tuple[str, flo
                 yield f"{region} {threshold}", dice(counts(found[region], reference[region]))
 
 
-def steps(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
-    """PSNR, SSIM, Dice and seconds against denoising steps, and the spread over samples."""
-    found = {}
-    for count in STEPS:
-        single = measure_many(pipeline, cases, num_inference_steps=count)
-        few = cases[:SPREAD_SUBJECTS]
-        several = [predict_case(pipeline, case, num_inference_steps=count, num_samples=SPREAD_SAMPLES) for case in few]
-        spreads = [_relative_spread(case, prediction) for case, prediction in zip(few, several, strict=True)]
-        found[str(count)] = summary(single) | {"spread_over_samples": statistics.mean(spreads)}
-    unit = f"share of the 99th percentile of the real T1ce, n = {SPREAD_SUBJECTS}"
-    return {"samples": SPREAD_SAMPLES, "spread_unit": unit, "steps": found}
-
-
-def _relative_spread(case: Case, prediction: Prediction) -> float:
-    brain = case.t1ce.data != 0
-    return float(prediction.uncertainty.data[brain].mean() / np.percentile(case.t1ce.data[brain], 99))
-
-
 def residual(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
     """What the residual is worth: the same nets with R as measured, zeroed, shuffled, replaced and absent."""
     parts = pipeline.components | {
@@ -223,7 +202,6 @@ def _settings(pipeline: ReCoSegPipeline) -> set[str]:
 MEASUREMENTS: dict[str, Callable[[ReCoSegPipeline, list[Case]], dict]] = {
     "accuracy": accuracy,
     "thresholds": thresholds,
-    "steps": steps,
     "residual": residual,
 }
 

@@ -30,7 +30,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--output_dir", type=Path, default=None, help="holds NAME/ then, in place of that")
     parser.add_argument("--system", default=None, help="row whose T1ce, residual and thresholds are shown")
     parser.add_argument("--rows", nargs="+", default=[], help="rows to compare, at most four are; by default all")
-    parser.add_argument("--steps", type=Path, default=None, help="result of benchmarks/measure_model.py steps")
+    parser.add_argument("--steps", type=Path, default=None, help="result of python -m benchmarks.steps")
     return parser.parse_args(arguments)
 
 

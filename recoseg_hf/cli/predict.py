@@ -41,6 +41,14 @@ def predict(
     samples: Annotated[
         int | None, typer.Option(min=1, help="Samples to average; by default 1, for `ensemble` 4.")
     ] = None,
+    max_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Predict with one denoising step, then with more, until the mask is stable or the next round would "
+            "end after so many seconds; reading, loading and writing do not count.",
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; by default CUDA if present.")] = None,
     dtype: Annotated[
         DataType | None,
@@ -68,6 +76,8 @@ def predict(
     _check_usage(case_dir, files, cohort, subject)
     if threshold is not None and not 0 < threshold < 1:
         raise typer.BadParameter(f"--threshold {threshold:g}; expected a number between 0 and 1, neither of them")
+    if max_seconds is not None:
+        _check_refined(max_seconds, cohort, {"--steps": steps, "--samples": samples})
     model_options = {"model": model, "revision": revision, "device": device, "dtype": dtype}
     settings = {
         "num_inference_steps": steps,
@@ -88,7 +98,8 @@ def predict(
         return Case.from_files(**files, subject=subject)
 
     first_stage = ("read", "Reading the scans")
-    tell(run_case(read, output, first_stage=first_stage, overwrite=overwrite, **model_options, **settings))
+    options = model_options | settings | {"overwrite": overwrite, "max_seconds": max_seconds}
+    tell(run_case(read, output, first_stage=first_stage, **options))
 
 
 def _check_usage(
@@ -105,3 +116,16 @@ def _check_usage(
         raise typer.BadParameter(f"give either the folder {case_dir} or {', '.join(given)}, not both")
     if not case_dir and not cohort and missing:
         raise typer.BadParameter(f"give a case folder, --cohort, or single files; missing: {', '.join(missing)}")
+
+
+def _check_refined(max_seconds: float, cohort: Path | None, counts: dict[str, int | None]) -> None:
+    """Check what goes with `--max-seconds`: it decides how many steps and samples there are."""
+    if not max_seconds >= 0:
+        raise typer.BadParameter(f"--max-seconds {max_seconds:g}; expected a number of 0 or more")
+    if cohort:
+        raise typer.BadParameter(
+            "--max-seconds is for one case: the steps of each would depend on how busy the machine is, and the "
+            "results of a cohort are made alike"
+        )
+    if given := [name for name, count in counts.items() if count is not None]:
+        raise typer.BadParameter(f"give either --max-seconds or {', '.join(given)}, not both")

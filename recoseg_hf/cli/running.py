@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recoseg_hf.cli.console import silence_libraries, stages
+from recoseg_hf.cli.console import Stages, silence_libraries, stages
 from recoseg_hf.process import tune_process
 
 if TYPE_CHECKING:
     from recoseg_hf.imaging.case import Case
     from recoseg_hf.inference import Prediction
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+
+_ENDED = {"stable": "the mask is stable", "time": "no time for more", "rounds": "the most that are tried"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ def run_case(
     device: str | None = None,
     dtype: str | None = None,
     overwrite: bool = False,
+    max_seconds: float | None = None,
     **settings: Any,
 ) -> Finished:
     """Get a case, predict it and write the result; what can fail is checked before what takes long.
@@ -51,6 +55,7 @@ def run_case(
         device: where to run; None takes CUDA where there is one.
         dtype: what the nets compute in, by torch's name; None takes what the device does best.
         overwrite: replace an earlier result.
+        max_seconds: of `refine_case`, whose last result is written; None predicts once.
         settings: of `predict_case`.
     """
     silence_libraries()
@@ -60,20 +65,13 @@ def run_case(
         started = time.perf_counter()
         case = get_case()
         have_case = time.perf_counter()
-        from recoseg_hf.inference import check_outputs, predict_case, write_prediction
+        from recoseg_hf.inference import check_outputs, write_prediction
 
         check_outputs(case, output, overwrite)
         bar.enter("Loading the model")
         pipeline = quiet_pipeline(model, revision, device, dtype)
         loaded = time.perf_counter()
-        bar.enter("Synthesizing T1ce" if pipeline.synthesizer else "Segmenting")
-
-        def denoised(done: int, total: int) -> None:
-            bar.advance(done, total)
-            if done == total:
-                bar.enter("Segmenting")
-
-        prediction = predict_case(pipeline, case, progress=denoised, **settings)
+        prediction = _predict(pipeline, case, bar, max_seconds, settings)
         prediction.report["seconds"] |= {
             first_stage[0]: round(have_case - started, 3),
             "load_model": round(loaded - have_case, 3),
@@ -81,6 +79,27 @@ def run_case(
         bar.enter("Writing")
         files = write_prediction(prediction, case, output, overwrite)
     return Finished(case, prediction, files)
+
+
+def _predict(
+    pipeline: ReCoSegPipeline, case: Case, bar: Stages, max_seconds: float | None, settings: dict[str, Any]
+) -> Prediction:
+    """Predict once, or in rounds of which the last is the result, and show how far it is."""
+    from recoseg_hf.inference import predict_case, refine_case
+
+    def denoised(done: int, total: int) -> None:
+        bar.advance(done, total)
+        if done == total:
+            bar.enter("Segmenting")
+
+    bar.enter("Synthesizing T1ce" if pipeline.synthesizer else "Segmenting")
+    if max_seconds is None:
+        return predict_case(pipeline, case, progress=denoised, **settings)
+    settings = {name: settings[name] for name in ("mask_threshold", "seed", "residual_source")}
+    for found in refine_case(pipeline, case, max_seconds=max_seconds, progress=denoised, **settings):
+        volume = found.prediction.report["results"]["tumour_volume_ml"]
+        bar.enter(f"{volume:.1f} mL after {found.steps} step{'s'[: found.steps != 1]}; refining")
+    return found.prediction
 
 
 def tell(finished: Finished) -> None:
@@ -92,6 +111,7 @@ def tell(finished: Finished) -> None:
         "Subject": report["subject"],
         "Whole tumour": f"{report['results']['tumour_volume_ml']:.1f} mL (threshold {settings['mask_threshold']:g})",
         **_inner_volumes(report["results"]),
+        **_steps(report),
         "Residual": settings["residual_source"],
         "Model": report["model"]["name"],
         "Results": finished.files["report"].parent,
@@ -100,6 +120,16 @@ def tell(finished: Finished) -> None:
     }
     for label, value in rows.items():
         typer.echo(f"{label + ':':<14}{value}")
+
+
+def _steps(report: dict[str, Any]) -> dict[str, str]:
+    """Tell how far a result was refined, if it was."""
+    if "refinement" not in report:
+        return {}
+    last = report["refinement"]["rounds"][-1]
+    alike = "" if last["dice"] is None else f", Dice {last['dice']:.3f} to the mask before"
+    samples = f" of {last['samples']} samples" if last["samples"] not in (None, 1) else ""
+    return {"Steps": f"{last['steps'] or 'none'}{samples} ({_ENDED[report['refinement']['ended']]}{alike})"}
 
 
 def _inner_volumes(results: dict[str, float]) -> dict[str, str]:

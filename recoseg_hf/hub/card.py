@@ -35,7 +35,8 @@ def render_card(folder: str | Path, results: str | Path, template: str = EMBEDDE
 
     Args:
         folder: the model's folder, with `training.json`.
-        results: folder with what `benchmarks/measure_model.py` wrote; `residual.json` and `steps.json` may be absent.
+        results: folder with what `benchmarks/measure_model.py` and `benchmarks.steps` wrote; `residual.json` and
+            `steps.json` may be absent.
         template: file in `model_cards/`.
 
     Returns:

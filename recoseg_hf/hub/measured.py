@@ -1,4 +1,4 @@
-"""What `benchmarks/measure_model.py` measured, laid out for a card."""
+"""What `benchmarks/measure_model.py` and `benchmarks.steps` measured, laid out for a card."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from recoseg_hf.evaluation.in_words import mean_in_words
 
 
 def benchmark_rows(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay out what `benchmarks/measure_model.py` wrote.
+    """Lay out what `benchmarks/measure_model.py` and `benchmarks.steps` wrote.
 
     Args:
         results: `accuracy`, and `residual` and `steps` or None, as they are in their JSON files.

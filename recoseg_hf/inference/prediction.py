@@ -83,18 +83,6 @@ def predict_case(
             names the scan where one is at fault.
     """
     clock = StageClock("preprocess")
-    canonical = {name: scan_to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
-    with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
-        output = _run(
-            pipeline, case, canonical, seed, progress,
-            num_inference_steps=num_inference_steps, num_samples=num_samples, mask_threshold=mask_threshold,
-            residual_source=residual_source, slice_batch_size=slice_batch_size,
-        )  # fmt: skip
-    clock.enter("restore")
-    threshold = pipeline.config.mask_threshold if mask_threshold is None else mask_threshold
-    volumes = _on_own_grid(output, canonical["flair"].affine, case)
-    regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
-    mask, labels = _masks(pipeline, regions, threshold)
     settings = {
         "seed": seed,
         "num_inference_steps": num_inference_steps,
@@ -102,7 +90,43 @@ def predict_case(
         "mask_threshold": mask_threshold,
         "residual_source": residual_source,
     }
-    report = build_report(pipeline, case, mask, settings, clock.seconds(), labels)
+    return predict_canonical(pipeline, case, canonical_scans(case), clock, settings, slice_batch_size, progress)
+
+
+def canonical_scans(case: Case) -> dict[str, Volume]:
+    """Return a case's scans by modality as the pipeline takes them, in RAS at 1 mm."""
+    return {name: scan_to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
+
+
+def predict_canonical(
+    pipeline: ReCoSegPipeline,
+    case: Case,
+    canonical: dict[str, Volume],
+    clock: StageClock,
+    settings: Mapping[str, Any],
+    slice_batch_size: int,
+    progress: Callable[[int, int], None] | None,
+) -> Prediction:
+    """Do what is left of `predict_case` once a case's scans are canonical.
+
+    Args:
+        pipeline, case, slice_batch_size, progress: as for `predict_case`.
+        canonical: of `canonical_scans`.
+        clock: whose seconds the report tells.
+        settings: of `resolve_settings`.
+
+    Raises:
+        InputError: as for `predict_case`.
+    """
+    clock.enter("preprocess")
+    with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
+        output = _run(pipeline, case, canonical, progress, slice_batch_size=slice_batch_size, **settings)
+    clock.enter("restore")
+    threshold = settings["mask_threshold"]
+    volumes = _on_own_grid(output, canonical["flair"].affine, case)
+    regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
+    mask, labels = _masks(pipeline, regions, pipeline.config.mask_threshold if threshold is None else threshold)
+    report = build_report(pipeline, case, mask, dict(settings), clock.seconds(), labels)
     return Prediction(mask=mask, labels=labels, report=report, region_probabilities=regions, **volumes)
 
 
@@ -137,8 +161,9 @@ def _run(
     pipeline: ReCoSegPipeline,
     case: Case,
     canonical: dict[str, Volume],
-    seed: int,
     progress: Callable[[int, int], None] | None,
+    *,
+    seed: int,
     **settings: Any,
 ) -> ReCoSegPipelineOutput:
     import torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,16 +12,24 @@ if TYPE_CHECKING:
 
 
 class StageClock:
-    """Adds up wall time by stage; entering a stage ends the one before."""
+    """Adds up time by stage; entering a stage ends the one before.
 
-    def __init__(self, stage: str) -> None:
+    Args:
+        stage: the first.
+        now: tells the time in seconds.
+    """
+
+    def __init__(self, stage: str, now: Callable[[], float] = time.perf_counter) -> None:
         self._seconds: dict[str, float] = {}
-        self._stage, self._since = stage, time.perf_counter()
+        self._now = now
+        self._stage: str | None = stage
+        self._since = now()
 
-    def enter(self, stage: str) -> None:
-        """Count the time from now on for `stage`."""
-        now = time.perf_counter()
-        self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + now - self._since
+    def enter(self, stage: str | None) -> None:
+        """Count the time from now on for `stage`; None counts it for nothing, until the next is entered."""
+        now = self._now()
+        if self._stage is not None:
+            self._seconds[self._stage] = self._seconds.get(self._stage, 0.0) + now - self._since
         self._stage, self._since = stage, now
 
     def seconds(self) -> dict[str, float]:

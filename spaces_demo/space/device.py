@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 try:
@@ -12,11 +12,11 @@ try:
 except ImportError:
     GPU = None
 
-from space.settings import MAX_STEPS
+from space.settings import MAX_STEPS, REFINING_SECONDS
 
 if TYPE_CHECKING:
     from recoseg_hf import Case, ReCoSegPipeline
-    from recoseg_hf.inference import Prediction
+    from recoseg_hf.inference import Prediction, Refinement
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -58,4 +58,16 @@ def predict(
 
     return predict_case(
         load_model(), case, num_inference_steps=steps, seed=seed, residual_source=source, progress=progress
+    )
+
+
+@lent_gpu
+def refine(
+    case: Case, seed: int, source: str | None, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Refinement]:
+    """Take a case through the model in rounds, as `recoseg predict --max-seconds` does."""
+    from recoseg_hf.inference import refine_case
+
+    yield from refine_case(
+        load_model(), case, max_seconds=REFINING_SECONDS, seed=seed, residual_source=source, progress=progress
     )

@@ -6,6 +6,7 @@ import base64
 import functools
 import io
 from html import escape
+from typing import Any
 
 from PIL import Image
 
@@ -29,6 +30,14 @@ _SOURCES = {
 }
 
 
+_ENDED = {
+    None: "<b>Being refined</b>",
+    "stable": "Refined until the mask was stable",
+    "time": "Refined for as long as there was time",
+    "rounds": "Refined as far as it goes",
+}
+
+
 def summary(result: Result) -> str:
     """Say how much tumour there is, where the residual came from, and what to beware of."""
     report = result.prediction.report
@@ -48,13 +57,30 @@ def summary(result: Result) -> str:
     if settings["num_inference_steps"]:
         made.append(f"{settings['num_inference_steps']} steps")
     made.append(f"seed {settings['seed']}")
+    rounds = _refinement(report.get("refinement"))
     warnings = "".join(f"<li>{escape(text)}</li>" for text in report["warnings"])
     return (
         f'<section class="summary" aria-label="Result" aria-live="polite"><ul class="volumes">{"".join(cards)}</ul>'
-        f'<p class="made">{escape(source)} {escape(" · ".join(made))}.</p>'
+        f'<p class="made">{escape(source)} {escape(" · ".join(made))}.</p>{rounds}'
         + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
         + "</section>"
     )
+
+
+def _refinement(told: dict[str, Any] | None) -> str:
+    """Say how far a result is that is refined in rounds; nothing of another."""
+    if told is None:
+        return ""
+    last = told["rounds"][-1]
+    said = [_ENDED[told["ended"]]]
+    if last["steps"]:
+        counts = [f"{last['steps']} step{'s'[: last['steps'] != 1]}"]
+        counts += [f"{last['samples']} samples"] if last["samples"] > 1 else []
+        said.append(f"{', '.join(counts)}, {last['seconds']:.1f} s")
+    if last["dice"] is not None:
+        said.append(f"Dice {last['dice']:.3f} to the mask before")
+    busy = ' aria-busy="true"' if told["ended"] is None else ""
+    return f'<p class="rounds"{busy}>{" · ".join(said)}.</p>'
 
 
 def _card(key: str, title: str, millilitres: float, note: str) -> str:

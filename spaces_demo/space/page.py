@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import gradio as gr
 
-from recoseg_hf import InputError
+from recoseg_hf import Case, InputError
 from recoseg_hf.pipeline.pipeline_recoseg import ENSEMBLE_MIN_STEPS
 from space import html, words
 from space.api import add_api
 from space.device import load_model, usual_and_most_steps
 from space.fields import checked, scan_field
 from space.gate import speak_plainly
-from space.session import Result, run
-from space.settings import MAX_SEED, MOST_SLICES, STATIC, TIME_TO_LIVE
+from space.session import Result, run, run_in_rounds
+from space.settings import MAX_SEED, MOST_SLICES, REFINING_SECONDS, STATIC, TIME_TO_LIVE
 from space.shelf import SHELF, Ticket
 from space.tidying import NEVER
 from space.uploads import example_case, uploaded_case
@@ -25,7 +27,12 @@ INTRODUCTION = (
     "Brain tumour segmentation guided by what a diffusion model did not expect to see. From FLAIR, T1 and T2 it draws "
     "the contrast-enhanced image (T1ce) one would expect; where the given T1ce differs, a second net looks for tumour."
 )
-_TO_RESULTS = "() => { document.getElementById('summary').scrollIntoView({ block: 'start' }); }"
+_STARTED = "() => { window.recosegNew = true; }"
+_TO_RESULTS = """() => {
+  if (!window.recosegNew) return;
+  window.recosegNew = false;
+  document.getElementById('summary').scrollIntoView({ block: 'start' });
+}"""
 _NOWHERE = gr.Progress()
 
 
@@ -39,7 +46,7 @@ def build_page() -> gr.Blocks:
         gr.HTML(f"<h1>{TITLE}</h1><p>{INTRODUCTION}</p>", elem_id="introduction")
         gr.HTML(words.NOTICE.format(minutes=TIME_TO_LIVE // 60), elem_id="notice")
         files = _file_fields()
-        steps, seed, without_t1ce = _settings()
+        steps, seed, without_t1ce, refine = _settings()
         with gr.Row(elem_id="actions"):
             segment = gr.Button("Segment my files", variant="primary", elem_id="segment")
             example = gr.Button("Try the simulated example", elem_id="example")
@@ -47,16 +54,18 @@ def build_page() -> gr.Blocks:
         shown = _Results(load_model().config.mask_threshold)
 
     with page:
-        given = [steps, seed, without_t1ce]
+        given = [steps, seed, without_t1ce, refine]
         outputs = [result, summary, shown.group, shown.slice, shown.threshold, shown.panels, shown.files]
         model = {"concurrency_id": "model", "api_visibility": "private", "show_progress_on": summary}
         for button, handler, inputs in (
             (segment, segment_files, [*files, *given]),
-            (example, segment_example, [steps, seed]),
+            (example, segment_example, [steps, seed, refine]),
         ):
+            button.click(None, js=_STARTED)
             done = button.click(handler, inputs, outputs, **model)
-            done.success(None, js=_TO_RESULTS)
+            done.success(None, js=_TO_RESULTS)  # where the words are those of the run before
             done.success(show_viewer, result, shown.viewer, api_visibility="private", show_progress="hidden")
+        summary.change(None, js=_TO_RESULTS)  # with the first round already
         shown.wire(result, summary)
         add_api(result, model["concurrency_id"])
     speak_plainly(page)
@@ -99,7 +108,14 @@ def _settings() -> tuple[gr.Component, ...]:
             value="none",
             label="Residual where no T1ce is given",
         )
-    return tuple(checked(field) for field in (steps, seed, without_t1ce))
+        refine = gr.Checkbox(
+            False,
+            label="Refine the first mask",
+            info="Shows a mask after the fewest steps, then of more steps and samples until it is stable, for at most "
+            f"{REFINING_SECONDS} seconds. The number above is not used.",
+            elem_id="refine",
+        )
+    return (*(checked(field) for field in (steps, seed, without_t1ce)), refine)
 
 
 class _Results:
@@ -154,17 +170,34 @@ def segment_files(
     steps: int,
     seed: int,
     without_t1ce: str,
+    refine: bool,
     progress: gr.Progress = _NOWHERE,
-) -> list[Any]:
+) -> Iterator[list[Any]]:
     """Segment what was uploaded."""
     uploads = {"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}
-    return _show(run(uploaded_case(uploads), steps, seed, without_t1ce, progress))
+    yield from _segment(uploaded_case(uploads), steps, seed, without_t1ce, refine, progress)
 
 
 @words.plainly
-def segment_example(steps: int, seed: int, progress: gr.Progress = _NOWHERE) -> list[Any]:
+def segment_example(steps: int, seed: int, refine: bool, progress: gr.Progress = _NOWHERE) -> Iterator[list[Any]]:
     """Segment the simulated case."""
-    return _show(run(example_case(), steps, seed, "none", progress))
+    yield from _segment(example_case(), steps, seed, "none", refine, progress)
+
+
+def _segment(
+    opened: AbstractContextManager[Case],
+    steps: int,
+    seed: int,
+    without_t1ce: str,
+    refine: bool,
+    progress: gr.Progress,
+) -> Iterator[list[Any]]:
+    """Show the result, or that of each round as soon as it is there."""
+    if not refine:
+        yield _show(run(opened, steps, seed, without_t1ce, progress))
+        return
+    for number, result in enumerate(run_in_rounds(opened, seed, without_t1ce, progress)):
+        yield _show(result) if number == 0 else _show_again(result)
 
 
 def _show(result: Result) -> list[Any]:
@@ -182,6 +215,15 @@ def _show(result: Result) -> list[Any]:
     ]
 
 
+def _show_again(result: Result) -> list[Any]:
+    """Show a later round where the visitor is; files made of the one before are withdrawn."""
+    position = result.browser.start if result.view.position is None else result.view.position
+    stays = gr.skip()
+    withdrawn = gr.File(value=None, visible=False)
+    shown = html.summary(result), stays, stays, stays, html.panels(result, position)
+    return [SHELF.put(result), *shown, withdrawn]
+
+
 @words.plainly
 def show_viewer(ticket: Ticket | None) -> str:
     """Fill the 3D viewer."""
@@ -192,13 +234,15 @@ def show_viewer(ticket: Ticket | None) -> str:
 def show_slice(ticket: Ticket | None, number: int) -> str:
     """Show another of the scan's own slices."""
     result = _there(ticket)
-    return html.panels(result, result.browser.position_of(_slice_number(number)))
+    result.view.position = result.browser.position_of(_slice_number(number))
+    return html.panels(result, result.view.position)
 
 
 @words.plainly
 def move_threshold(ticket: Ticket | None, threshold: float, number: int) -> list[Any]:
     """Make the mask anew at another threshold; files made for the one before are withdrawn."""
     result = _there(ticket).at(threshold)
+    result.view.threshold = threshold
     panels = html.panels(result, result.browser.position_of(_slice_number(number)))
     return [
         SHELF.put(result),

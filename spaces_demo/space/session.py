@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from recoseg_hf import Case, InputError, write_prediction
 from recoseg_hf.inference import Prediction, with_threshold
 from recoseg_hf.inference.browsing import SliceBrowser
-from space.device import load_model, predict, usual_and_most_steps
+from space.device import load_model, predict, refine, usual_and_most_steps
 from space.settings import MAX_STEPS
 
 _MASKS = threading.BoundedSemaphore(1)
@@ -22,6 +22,19 @@ _MASKS = threading.BoundedSemaphore(1)
 
 _ORDER = (".html", ".png", ".gz", ".json")
 """What most people want first."""
+
+
+@dataclass
+class View:
+    """What a visitor looks at; the next round of a refined result is shown as they left the one before.
+
+    Attributes:
+        position: of the slice, counted from 0 at the bottom of the brain; None as long as it was not moved.
+        threshold: of the mask; None as long as it was not moved.
+    """
+
+    position: int | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +45,7 @@ class Result:
         case: as it was read.
         prediction: at the threshold last asked for.
         browser: its slices.
+        view: of its visitor; of all rounds and thresholds the same.
         folder: of the files last written; it goes when the result does.
         writing: held while they are.
     """
@@ -39,6 +53,7 @@ class Result:
     case: Case
     prediction: Prediction
     browser: SliceBrowser
+    view: View = field(default_factory=View)
     folder: tempfile.TemporaryDirectory = field(
         default_factory=lambda: tempfile.TemporaryDirectory(prefix="recoseg-result-")
     )
@@ -99,6 +114,31 @@ def run(
         prediction = predict(case, int(steps), int(seed), source, Denoising(progress))
     progress(0.95, desc="Drawing the slices")
     return Result(case, prediction, SliceBrowser.of(prediction, case))
+
+
+def run_in_rounds(
+    opened: AbstractContextManager[Case], seed: int, without_t1ce: str, progress: Callable[..., None]
+) -> Iterator[Result]:
+    """Read a case and take it through the model in rounds, until its mask is stable or the time is over.
+
+    Args:
+        opened, seed, without_t1ce, progress: as for `run`.
+
+    Yields:
+        The result of each round, at the threshold that the visitor chose meanwhile.
+
+    Raises:
+        InputError: as for `run`.
+    """
+    progress(0, desc="Reading the scans")
+    view = View()
+    with opened as case:
+        source = without_t1ce if case.t1ce is None else None
+        check_settings(MAX_STEPS, seed, source, MAX_STEPS)
+        progress(0.05, desc="Preparing the slices")
+        for found in refine(case, int(seed), source, Denoising(progress)):
+            result = Result(case, found.prediction, SliceBrowser.of(found.prediction, case), view)
+            yield result if view.threshold is None else result.at(view.threshold)
 
 
 def check_settings(steps: int, seed: int | None, source: str | None, most: int = MAX_STEPS) -> None:

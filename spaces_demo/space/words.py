@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,10 +32,10 @@ _log = logging.getLogger(__name__)
 def plainly(handler: Callable) -> Callable:
     """Let a handler's errors reach the visitor as sentences, and nothing else of them."""
 
-    @functools.wraps(handler)
-    def handled(*args, **kwargs):
+    @contextlib.contextmanager
+    def in_words():
         try:
-            return handler(*args, **kwargs)
+            yield
         except gr.Error:
             raise
         except RecosegError as error:
@@ -42,7 +44,17 @@ def plainly(handler: Callable) -> Callable:
             _log.exception("%s failed", handler.__name__)
             raise told(UNEXPECTED) from None
 
-    return handled
+    @functools.wraps(handler)
+    def handled(*args, **kwargs):
+        with in_words():
+            return handler(*args, **kwargs)
+
+    @functools.wraps(handler)
+    def handled_in_parts(*args, **kwargs):
+        with in_words():
+            yield from handler(*args, **kwargs)
+
+    return handled_in_parts if inspect.isgeneratorfunction(handler) else handled
 
 
 def told(message: str) -> gr.Error:

@@ -60,6 +60,27 @@ def test_single_files_and_every_setting(case_dir, tiny_model, tmp_path):
     assert (tmp_path / "patient-7_uncertainty.nii.gz").is_file()
 
 
+def test_refined_until_it_is_stable_it_writes_the_last_round(case_dir, tiny_model, tmp_path):
+    result = predict(case_dir, "-o", tmp_path / "out", "--max-seconds=1000", model=tiny_model)
+    assert (result.exit_code, result.stderr) == (0, "")
+    report = report_of(tmp_path / "out")
+    last, steps = report["refinement"]["rounds"][-1], report["settings"]["num_inference_steps"]
+    assert report["refinement"]["ended"] == "stable"
+    assert (last["steps"], last["samples"]) == (steps, 1) == (2, 1)
+    told = f"Steps:        {steps} (the mask is stable, Dice {last['dice']:.3f} to the mask before)\n"
+    assert told in result.stdout
+    assert predict(case_dir, "-o", tmp_path / "once", f"--steps={steps}", model=tiny_model).exit_code == 0
+    once, refined = ((tmp_path / folder / "sub-01_mask.nii.gz").read_bytes() for folder in ("once", "out"))
+    assert refined == once
+
+
+def test_without_time_it_writes_the_first_round(case_dir, tiny_model, tmp_path):
+    result = predict(case_dir, "-o", tmp_path, "--max-seconds=0", model=tiny_model)
+    assert result.exit_code == 0
+    assert "Steps:        1 (no time for more)\n" in result.stdout
+    assert report_of(tmp_path)["settings"]["num_inference_steps"] == 1
+
+
 def test_the_same_seed_gives_the_same_result(case_dir, tiny_model, tmp_path):
     for folder in ("one", "two"):
         assert predict(case_dir, "-o", tmp_path / folder, model=tiny_model).exit_code == 0
@@ -101,6 +122,10 @@ def test_no_t1ce_needs_a_choice(case_dir, tiny_model, tmp_path):
         (["case", "--residual-source", "guess"], "'guess' is not one of 'measured', 'ensemble', 'none'"),
         (["case", "--threshold", "2"], "less than or equal to 1"),
         (["case", "--threshold", "1"], "--threshold 1; expected a number between 0 and 1, neither of them"),
+        (["case", "--max-seconds", "-1"], "-1.0 is not in the range x>=0"),
+        (["case", "--max-seconds", "nan"], "--max-seconds nan; expected a number of 0 or more"),
+        (["case", "--max-seconds", "9", "--steps", "2"], "give either --max-seconds or --steps, not both"),
+        (["--cohort", "cases", "--max-seconds", "9"], "--max-seconds is for one case"),
     ],
 )
 def test_wrong_usage_says_what_is_wrong(arguments, message, tmp_path):

@@ -96,3 +96,32 @@ def test_a_phone_shows_it_without_scrolling_sideways(chromium, space, scheme):
         assert page.locator("#panels .mask").bounding_box()["width"] > 300
         dark = page.evaluate("document.body.classList.contains('dark')")
         assert dark == (scheme == "dark")
+
+
+_WATCH = """() => {
+  window.seen = [];
+  new MutationObserver(() => {
+    const shown = document.querySelector('#summary .rounds')?.innerText;
+    if (shown && shown !== window.seen.at(-1)) window.seen.push(shown);
+  }).observe(document.getElementById('summary'), { childList: true, subtree: true, characterData: true });
+}"""
+
+
+def test_a_refined_result_is_seen_early_and_then_better(chromium, space):
+    with visitor(chromium, space, viewport={"width": 1280, "height": 900}) as page:
+        page.click("#settings button")
+        page.check("#refine input")
+        page.evaluate(_WATCH)
+        page.click("#example")
+        page.wait_for_selector("#summary .rounds:not([aria-busy])")
+        seen = page.evaluate("window.seen")
+        assert seen[0].startswith("Being refined · 1 step, ")
+        assert seen[-1].startswith("Refined until the mask was stable · 2 steps")
+        page.wait_for_selector("canvas[data-volumes='3']")
+        assert page.locator("#panels .panel").count() == 5
+        assert "2 steps" in page.inner_text("#summary .made")
+
+        page.uncheck("#refine input")
+        page.click("#example")
+        page.wait_for_selector("#summary .rounds", state="detached")
+        assert page.locator("#panels .panel").count() == 5

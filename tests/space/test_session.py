@@ -233,6 +233,44 @@ def test_every_scan_that_is_too_large_is_named_and_none_is_read(parts, monkeypat
     assert all("it has 1,000 voxels; expected at most 999" in line for line in lines)
 
 
+def test_a_later_round_is_shown_where_the_visitor_is(result):
+    from space import page
+    from space.session import View
+    from space.shelf import SHELF
+
+    first = replace(result, view=View())
+    ticket = SHELF.put(first)
+    page.show_slice(ticket, 3)
+    page.move_threshold(ticket, 0.5, 3)
+    assert first.view == View(first.browser.position_of(3), 0.5)
+    kept, _, group, number, threshold, panels, files = page._show_again(replace(first))
+    assert SHELF.get(kept).view is first.view
+    assert "Slice 3 of" in panels
+    assert [part == gr.skip() for part in (group, number, threshold)] == [True] * 3
+    assert not files.visible
+    unmoved = replace(result, view=View())
+    assert f"Slice {unmoved.browser.own_slices[unmoved.browser.start]} of" in page._show_again(unmoved)[5]
+
+
+@pytest.mark.parametrize(
+    ("ended", "dice", "samples", "shown"),
+    [
+        (None, None, 1, "<b>Being refined</b> · 1 step, 2.0 s.<"),
+        ("stable", 0.9951, 1, "Refined until the mask was stable · 1 step, 2.0 s · Dice 0.995 to the mask before.<"),
+        ("time", 0.5, 4, "Refined for as long as there was time · 1 step, 4 samples, 2.0 s · Dice 0.500"),
+    ],
+)
+def test_it_is_said_how_far_a_result_is_refined(result, ended, dice, samples, shown):
+    from space.html import summary
+
+    last = {"steps": 1, "samples": samples, "seconds": 2.04, "dice": dice}
+    report = result.prediction.report | {"refinement": {"rounds": [last], "ended": ended}}
+    text = summary(replace(result, prediction=replace(result.prediction, report=report)))
+    assert shown in text
+    assert ('aria-busy="true"' in text) == (ended is None)
+    assert "efined" not in summary(result)
+
+
 def test_the_spaces_limits_are_set(parts):
     from space.settings import CACHE, LAUNCH, MOST_BYTES, QUEUE
 

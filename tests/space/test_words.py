@@ -48,3 +48,16 @@ def test_an_unexpected_error_is_kept_to_ourselves(words, caplog):
         "Something went wrong on our side, not with your files. Try again, or try the simulated example."
     )
     assert "broken failed" in caplog.text
+
+
+def test_an_error_after_a_part_that_was_shown_is_told_in_words_too(words):
+    @words.plainly
+    def broken():
+        yield "a first mask"
+        raise InputError("Seed", "it is odd", "an even one", "Choose another.")
+
+    parts = broken()
+    assert next(parts) == "a first mask"
+    with pytest.raises(gr.Error) as raised:
+        next(parts)
+    assert raised.value.message == "Seed: it is odd; expected an even one. Choose another."

@@ -2,6 +2,6 @@
 
 `folder` reads it and `published` has the paper's own numbers; `table` sets both side by side, and so does
 `summary_table` in the paper's own layout. `claims` are sentences with `criteria`; `evidence` finds the `measurement`
-that each asks for, and `verdicts` says what held. `equal_thresholds`, `setting_sweeps` (with `remembered`) and
+that each asks for, and `verdicts` says what held. `equal_thresholds`, `setting_sweeps` and
 `label_curve` measure what one number per row leaves open. `figures` and `report` show it.
 """

@@ -16,11 +16,11 @@ from recoseg_hf.evaluation.aggregation import mean_statistic
 from recoseg_hf.evaluation.comparison import compare_case, compare_synthesis
 from recoseg_hf.evaluation.differences import paired_difference
 from recoseg_hf.evaluation.metrics.curves import compare_cues
-from recoseg_hf.evaluation.paper.remembered import remember
 from recoseg_hf.evaluation.region_masks import region_mask
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.prediction import Prediction, predict_case
+from recoseg_hf.inference.remembered import remember
 from recoseg_hf.pipeline.masks import seeded_mask
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ def draw_steps_figure(file: Path, output: Path) -> Path:
     """Draw Dice against denoising steps and seconds, `steps.png`.
 
     Args:
-        file: what `benchmarks/measure_model.py steps` wrote.
+        file: what `python -m benchmarks.steps` wrote.
         output: folder of the picture.
 
     Raises:

@@ -39,7 +39,7 @@ class StepPoint:
 
 
 def read_steps(file: Path) -> tuple[list[StepPoint], dict[str, Any]]:
-    """Read what `benchmarks/measure_model.py steps` wrote.
+    """Read what `python -m benchmarks.steps` wrote.
 
     Returns:
         The points from few steps to many, and how they were measured (`measurement`).
@@ -47,7 +47,7 @@ def read_steps(file: Path) -> tuple[list[StepPoint], dict[str, Any]]:
     Raises:
         InputError: the file is missing or another one.
     """
-    expected, remedy = "a result of benchmarks/measure_model.py steps", "Measure the steps, and give that file."
+    expected, remedy = "a result of python -m benchmarks.steps", "Measure the steps, and give that file."
     try:
         whole = json.loads(Path(file).read_text(encoding="utf-8"))
         points = [_point(int(steps), result) for steps, result in whole["steps"].items()]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from recoseg_hf.evaluation.paper.remembered import remember
+from recoseg_hf.inference.remembered import remember
 from recoseg_hf.pipeline.measurement import Measurement
 from tests.tiny import brain_slices, tiny_pipeline
 from tests.volumes import tiny_volume_pipeline

@@ -1,0 +1,1 @@
+"""What denoising steps and solvers are worth, and which are the fastest that lose nothing."""

@@ -1,0 +1,158 @@
+"""From points to a result: means over subjects, and the fewest steps that lose nothing."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure_model import Measured, summary
+from benchmarks.steps.points import SPREAD_SAMPLES, SPREAD_SUBJECTS, Point
+from recoseg_hf.evaluation import aggregate
+from recoseg_hf.evaluation.differences import paired_difference
+
+MARGIN = 0.002
+"""Of Dice: what the fastest may be below the best, 0.2 points."""
+
+Setting = tuple[str, int]
+"""Solver and number of steps."""
+Points = Mapping[Point, Mapping[str, Any]]
+
+
+def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
+    """Sum all points up.
+
+    Args:
+        points: as `Subject.measure` returns them.
+        own: the model's own solver.
+        longest: timesteps of the scheduler.
+
+    Returns:
+        JSON values: `steps`, by number of steps what `measure_model.summary` says of whole volumes with the model's
+        own solver, with `regions` and `spread_over_samples`; `slabs` and `slices`, by solver and number of steps the
+        means over subjects; `chosen`, see `chosen_of`, from volumes and from slabs; `against_all_timesteps`, of the
+        slices, by number of steps the paired difference to DDPM with all timesteps.
+    """
+    parts: dict[str, dict[Setting, dict[int, Mapping]]] = defaultdict(lambda: defaultdict(dict))
+    for point, measured in sorted(points.items(), key=lambda item: item[0].subject):
+        parts[point.part][point.solver, point.steps][point.subject] = measured
+    slabs, slices = parts["slabs"], parts["slices"]
+    volumes = {count: _volume_summary(by_subject) for (_, count), by_subject in sorted(parts["volumes"].items())}
+    for count, row in volumes.items():
+        spreads = [one["spread"] for one in slabs.get((own, count), {}).values() if "spread" in one]
+        row["spread_over_samples"] = statistics.mean(spreads) if spreads else None
+    every = slices.get(("DDPM", longest), {})
+    return {
+        "own_solver": own,
+        "samples": SPREAD_SAMPLES,
+        "spread_unit": "share of the 99th percentile of the real T1ce, in a slab around the tumour, "
+        f"n = {SPREAD_SUBJECTS}",
+        "steps": {str(count): row for count, row in volumes.items()},
+        "slabs": _nested(slabs),
+        "slices": _nested(slices),
+        "chosen": {
+            "volumes": chosen_of(_dices_of_volumes(parts["volumes"])),
+            "slabs": chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}),
+        },
+        "against_all_timesteps": {
+            str(count): _against(by_subject, every)
+            for (_, count), by_subject in sorted(slices.items())
+            if every and count != longest
+        },
+    }
+
+
+def chosen_of(dices: Mapping[Setting, Mapping[str, Mapping[int, float]]]) -> dict[str, Any]:
+    """Choose, for each region and for their mean, the fewest steps whose mean Dice is within `MARGIN` of the best.
+
+    Each step of each solver here is one call of the net, so the fewest steps are the fastest; of several solvers with
+    as many, the one with the best Dice.
+
+    Args:
+        dices: by solver and steps, by region, by subject.
+
+    Returns:
+        By region: `solver`, `steps` and `dice` of what was chosen, under `best` those of the best, and `difference`,
+        chosen - best, paired by subject.
+    """
+    found = {}
+    regions = dict.fromkeys(region for by_region in dices.values() for region in by_region)
+    for region in regions:
+        of_region = {setting: by_region[region] for setting, by_region in dices.items() if by_region.get(region)}
+        means = {setting: statistics.mean(by_subject.values()) for setting, by_subject in of_region.items()}
+        best = max(means, key=lambda setting: means[setting])
+        near = [setting for setting in means if means[setting] >= means[best] - MARGIN]
+        chosen = min(near, key=lambda setting: (setting[1], -means[setting]))
+        shared = sorted(of_region[best].keys() & of_region[chosen].keys())
+        pairs = [(of_region[best][subject], of_region[chosen][subject]) for subject in shared]
+        found[region] = {
+            **_named(chosen, means), "best": _named(best, means), "difference": paired_difference(pairs)
+        }  # fmt: skip
+    return found
+
+
+def _named(setting: Setting, means: Mapping[Setting, float]) -> dict[str, Any]:
+    return {"solver": setting[0], "steps": setting[1], "dice": means[setting]}
+
+
+def _volume_summary(by_subject: Mapping[int, Mapping]) -> dict[str, Any]:
+    rows = by_subject.values()
+    whole = [Measured(None, one["regions"]["wt"] | {"synthesis": one["synthesis"]}, one["seconds"]) for one in rows]
+    regions = {}
+    for region in next(iter(rows))["regions"]:
+        if region != "wt":
+            total = aggregate([one["regions"][region] for one in rows])
+            regions[region] = {"volume": total["volume"], "outcomes": total["outcomes"], "n": total["n"]}
+    cpu = statistics.median(one["cpu_seconds"] for one in rows)
+    return summary(whole) | {"regions": regions, "cpu_seconds_per_subject": cpu}
+
+
+def _dices_of_volumes(volumes: Mapping[Setting, Mapping[int, Mapping]]) -> dict[Setting, dict]:
+    flat = {}
+    for setting, by_subject in volumes.items():
+        rows = {
+            subject: {f"dice_{region}": record["dice"] for region, record in one["regions"].items()}
+            for subject, one in by_subject.items()
+        }
+        flat[setting] = _dices(rows)
+    return flat
+
+
+def _dices(by_subject: Mapping[int, Mapping]) -> dict[str, dict[int, float]]:
+    """Dice by region and subject, where it is defined, and of subjects that have it in all regions their mean."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for subject, one in by_subject.items():
+        scores = {name.removeprefix("dice_"): value for name, value in one.items() if name.startswith("dice_")}
+        for region, value in scores.items():
+            if value is not None:
+                found[region][subject] = value
+        if len(scores) > 1 and None not in scores.values():
+            found["mean of regions"][subject] = statistics.mean(scores.values())
+    return dict(found)
+
+
+def _nested(part: Mapping[Setting, Mapping[int, Mapping]]) -> dict[str, dict[str, dict]]:
+    """Means over subjects of each number, by solver and steps; `n` is how many subjects there are."""
+    found: dict[str, dict[str, dict]] = defaultdict(dict)
+    for (solver, count), by_subject in part.items():
+        names = dict.fromkeys(name for one in by_subject.values() for name in one)
+        row = {}
+        for name in names:
+            values = [one[name] for one in by_subject.values() if one.get(name) is not None]
+            row[name] = float(np.mean(values)) if values else None
+        found[solver][str(count)] = row | {"n": len(by_subject)}
+    return dict(found)
+
+
+def _against(few: Mapping[int, Mapping], every: Mapping[int, Mapping]) -> dict[str, Any]:
+    """The scores of few steps minus those of all, paired by subject."""
+    found = {}
+    for name in next(iter(few.values())):
+        pairs = [(every[subject][name], one[name]) for subject, one in few.items() if subject in every]
+        pairs = [pair for pair in pairs if None not in pair]
+        if not name.startswith(("seconds", "n_")):
+            found[name] = paired_difference(pairs)
+    return found
