@@ -50,7 +50,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--volume-steps", type=int, nargs="*", default=[1, 2, 4, 10, 25], help="for whole volumes")
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 2, 4, 10, 25, 50], help="for slabs and slices")
     parser.add_argument("--solvers", nargs="+", default=list(SOLVERS), choices=SOLVERS, help="for slabs")
-    parser.add_argument("--slab", type=int, default=16, help="slices of a slab")
+    parser.add_argument("--slab", type=int, default=12, help="slices of a slab")
     parser.add_argument(
         "--slices", type=int, default=4, help="of each subject, for DDPM with all timesteps; 0 for none"
     )

@@ -11,21 +11,24 @@ REGIONS = {"wt": "WT", "tc": "TC", "et": "ET"}
 
 
 def steps(result: Mapping[str, Any]) -> str:
-    """All tables, as `docs/performance.md` shows them."""
-    parts = [_volumes(result), _chosen(result), _slabs(result), _slices(result)]
+    """All tables and the picture, as `docs/performance.md` shows them; nothing of a result of earlier versions."""
+    if "slabs" not in result:
+        return ""
+    picture = "![Dice, PSNR and SSIM against denoising steps](../benchmarks/results/steps.png)"
+    parts = [_volumes(result), _chosen(result), picture, _slabs(result), _slices(result)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _volumes(result: Mapping[str, Any]) -> str:
     rows = []
-    for count, row in result["steps"].items():
-        dices = [mean(row["volume"]["dice"]), *(mean(one["volume"]["dice"]) for one in row["regions"].values())]
+    for count, row in by_steps(result["steps"]):
+        dices = [mean(one["volume"]["dice"]) for one in (row, *(row["regions"][name] for name in inner_regions(row)))]
         likeness = [f"{row['synthesis'][name]['value']:.{digits}f}" for name, digits in (("psnr", 2), ("ssim", 3))]
         rows.append([count, *dices, *likeness, f"{row['cpu_seconds_per_subject']:.1f}"])
     if not rows:
         return ""
     first = next(iter(result["steps"].values()))
-    heads = ["steps", "Dice, WT", *(f"Dice, {REGIONS[name]}" for name in first["regions"]), "PSNR, dB", "SSIM"]
+    heads = ["steps", "Dice, WT", *(f"Dice, {REGIONS[name]}" for name in inner_regions(first)), "PSNR, dB", "SSIM"]
     conditions = result["measurement"]
     note = (
         f"Whole volumes of n = {first['n']} validation subjects, {result['own_solver']}, {conditions['dtype']}; means "
@@ -37,7 +40,8 @@ def _volumes(result: Mapping[str, Any]) -> str:
 def _chosen(result: Mapping[str, Any]) -> str:
     rows = []
     for part, name in (("volumes", "whole volumes"), ("slabs", "slabs, all solvers")):
-        for region, one in result["chosen"][part].items():
+        order = [*REGIONS, "mean of regions"]
+        for region, one in sorted(result["chosen"][part].items(), key=lambda item: order.index(item[0])):
             best = one["best"]
             rows.append(
                 [
@@ -56,7 +60,7 @@ def _chosen(result: Mapping[str, Any]) -> str:
 def _slabs(result: Mapping[str, Any]) -> str:
     rows = []
     for solver, by_count in result["slabs"].items():
-        for count, row in by_count.items():
+        for count, row in by_steps(by_count):
             dices = [_number(row.get(f"dice_{region}"), 3) for region in REGIONS]
             rows.append([solver, count, *dices, _number(row["psnr"], 2), _number(row["ssim"], 3)])
     if not rows:
@@ -70,7 +74,7 @@ def _slabs(result: Mapping[str, Any]) -> str:
 def _slices(result: Mapping[str, Any]) -> str:
     rows = []
     for solver, by_count in result["slices"].items():
-        for count, row in by_count.items():
+        for count, row in by_steps(by_count):
             difference = result["against_all_timesteps"].get(count) if solver == result["own_solver"] else None
             added = mean(difference["psnr"], 2, "+") if difference else ""
             scores = [_number(row["psnr"], 2), added, _number(row["ssim"], 3), _number(row["average_precision_wt"], 3)]
@@ -86,6 +90,16 @@ def _slices(result: Mapping[str, Any]) -> str:
     likeness = ["PSNR, dB", "against all timesteps of DDPM", "SSIM", "AUPRC of R, WT"]
     heads = ["solver", "steps", *likeness, "seconds a slice"]
     return f"{note}\n\n{table(heads, rows)}"
+
+
+def by_steps(results: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Results from few steps to many."""
+    return sorted(results.items(), key=lambda item: int(item[0]))
+
+
+def inner_regions(row: Mapping[str, Any]) -> list[str]:
+    """TC and ET, as far as a model has them."""
+    return [name for name in REGIONS if name in row["regions"]]
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -77,7 +77,7 @@ def predict(
     if threshold is not None and not 0 < threshold < 1:
         raise typer.BadParameter(f"--threshold {threshold:g}; expected a number between 0 and 1, neither of them")
     if max_seconds is not None:
-        _check_refined(max_seconds, cohort, {"--steps": steps, "--samples": samples})
+        _check_refined(cohort, {"--steps": steps, "--samples": samples})
     model_options = {"model": model, "revision": revision, "device": device, "dtype": dtype}
     settings = {
         "num_inference_steps": steps,
@@ -118,10 +118,8 @@ def _check_usage(
         raise typer.BadParameter(f"give a case folder, --cohort, or single files; missing: {', '.join(missing)}")
 
 
-def _check_refined(max_seconds: float, cohort: Path | None, counts: dict[str, int | None]) -> None:
+def _check_refined(cohort: Path | None, counts: dict[str, int | None]) -> None:
     """Check what goes with `--max-seconds`: it decides how many steps and samples there are."""
-    if not max_seconds >= 0:
-        raise typer.BadParameter(f"--max-seconds {max_seconds:g}; expected a number of 0 or more")
     if cohort:
         raise typer.BadParameter(
             "--max-seconds is for one case: the steps of each would depend on how busy the machine is, and the "
