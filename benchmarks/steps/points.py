@@ -22,7 +22,7 @@ from benchmarks.steps.slab import Box, SlabPipeline, cut, slab_of
 from recoseg_hf.evaluation import compare_case, compare_synthesis
 from recoseg_hf.evaluation.region_masks import region_mask
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.inference import Prediction, predict_case
+from recoseg_hf.inference import Prediction, predict_case, refine_case
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 SOLVERS = {
@@ -32,7 +32,7 @@ SOLVERS = {
     "UniPC": UniPCMultistepScheduler,
     "Euler": EulerDiscreteScheduler,
 }
-PARTS = ("volumes", "slabs", "slices")
+PARTS = ("volumes", "slabs", "rounds", "slices")
 SPREAD_SAMPLES, SPREAD_SUBJECTS = 2, 2
 
 
@@ -44,7 +44,7 @@ class Point:
         part: of `PARTS`.
         subject: its place in the list of its part of the split; nobody is named.
         solver: of `SOLVERS`.
-        steps: denoising steps.
+        steps: denoising steps; 0 for all `rounds` together.
     """
 
     part: str
@@ -74,6 +74,7 @@ def plan(
     found = []
     for subject in range(subjects):
         found += [Point("slabs", subject, solver, count) for solver in solvers for count in steps]
+        found += [Point("rounds", subject, own, 0)]
         found += [Point("slices", subject, own, count) for count in steps]
         found += [Point("volumes", subject, own, count) for count in volume_steps]
         found += [Point("slices", subject, "DDPM", longest)]
@@ -127,23 +128,37 @@ class Subject:
         return {"regions": regions, "synthesis": synthesis} | seconds
 
     def _slabs(self, point: Point) -> dict[str, Any]:
-        """Dice of each region, likeness in the brain and in the tumour, seconds of a slice and step, spread."""
+        """`_judge_slab`, seconds of a slice and step, and the spread."""
         model, box = self.slab
         prediction = predict_case(model, self.case, num_inference_steps=point.steps)
-        labels = cut(self.case.seg, box)
-        found: dict[str, Any] = {
-            f"dice_{region}": compare_case(cut(region_mask(prediction, region), box), labels, region)["dice"]
-            for region in model.region_names
-        }
-        synthesis = compare_synthesis(cut(self.case.t1ce, box), cut(prediction.t1ce, box), labels=labels)
-        found |= {"psnr": synthesis["psnr"], "ssim": synthesis["ssim"]}
-        found |= {f"psnr_{region}": inside["psnr"] for region, inside in synthesis["tumour"].items()}
+        found = self._judge_slab(prediction)
         slices = max(len(model._prepared.filled_slices()), 1)
         found["seconds_per_slice_and_step"] = prediction.report["seconds"]["synthesize"] / (slices * point.steps)
         if point.solver == own_solver(self.pipeline) and self.number < SPREAD_SUBJECTS:
             several = predict_case(model, self.case, num_inference_steps=point.steps, num_samples=SPREAD_SAMPLES)
             found["spread"] = _relative_spread(self.case, several, box)
         return found
+
+    def _rounds(self, point: Point) -> dict[str, Any]:
+        """`_judge_slab` of each round of `refine_case`, with the Dice between its mask and the one before."""
+        found = {}
+        for one in refine_case(self.slab[0], self.case, stable_dice=None):
+            found[f"{one.steps} {one.samples}"] = self._judge_slab(one.prediction) | {
+                "dice_to_the_one_before": one.dice
+            }
+        return found
+
+    def _judge_slab(self, prediction: Prediction) -> dict[str, float | None]:
+        """Dice of each region, and likeness in the brain and in each region."""
+        box = self.slab[1]
+        labels = cut(self.case.seg, box)
+        found: dict[str, float | None] = {
+            f"dice_{region}": compare_case(cut(region_mask(prediction, region), box), labels, region)["dice"]
+            for region in self.pipeline.region_names
+        }
+        synthesis = compare_synthesis(cut(self.case.t1ce, box), cut(prediction.t1ce, box), labels=labels)
+        found |= {"psnr": synthesis["psnr"], "ssim": synthesis["ssim"]}
+        return found | {f"psnr_{region}": inside["psnr"] for region, inside in synthesis["tumour"].items()}
 
     def _slices(self, point: Point) -> dict[str, Any]:
         """`scores` of `compare_samplers`, and seconds of a slice."""
@@ -160,5 +175,7 @@ def _relative_spread(case: Case, prediction: Prediction, box: Box) -> float:
 
 def cost(point: Point, slab: int, slices: int) -> int:
     """About how many slices a net sees: what a point costs, for the bar."""
+    if point.part == "rounds":
+        return slab * sum(count + 3 for count in (1, 1, 2, 4, 12, 16))
     seen = {"volumes": 140, "slabs": slab, "slices": slices}[point.part]
     return seen * (point.steps + (0 if point.part == "slices" else 4))

@@ -34,7 +34,8 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
         JSON values: `steps`, by number of steps what `measure_model.summary` says of whole volumes with the model's
         own solver, with `regions` and `spread_over_samples`; `slabs` and `slices`, by solver and number of steps the
         means over subjects; `chosen`, see `chosen_of`, from volumes and from slabs; `against_all_timesteps`, of the
-        slices, by number of steps the paired difference to DDPM with all timesteps.
+        slices, by number of steps the paired difference to DDPM with all timesteps; `rounds`, of slabs, the means of
+        each round of `refine_case`.
     """
     parts: dict[str, dict[Setting, dict[int, Mapping]]] = defaultdict(lambda: defaultdict(dict))
     for point, measured in sorted(points.items(), key=lambda item: item[0].subject):
@@ -53,6 +54,7 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
         "steps": {str(count): row for count, row in volumes.items()},
         "slabs": _nested(slabs),
         "slices": _nested(slices),
+        "rounds": _rounds(parts["rounds"][own, 0]),
         "chosen": {
             "volumes": chosen_of(_dices_of_volumes(parts["volumes"])),
             "slabs": chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}),
@@ -145,6 +147,16 @@ def _nested(part: Mapping[Setting, Mapping[int, Mapping]]) -> dict[str, dict[str
             row[name] = float(np.mean(values)) if values else None
         found[solver][str(count)] = row | {"n": len(by_subject)}
     return dict(found)
+
+
+def _rounds(by_subject: Mapping[int, Mapping]) -> list[dict[str, Any]]:
+    """Means over subjects of each round, in their order."""
+    found = []
+    for name in dict.fromkeys(name for one in by_subject.values() for name in one):
+        steps, samples = map(int, name.split())
+        rows = {("", 0): {subject: one[name] for subject, one in by_subject.items()}}
+        found.append({"steps": steps, "samples": samples, **_nested(rows)[""]["0"]})
+    return found
 
 
 def _against(few: Mapping[int, Mapping], every: Mapping[int, Mapping]) -> dict[str, Any]:

@@ -50,12 +50,13 @@ def slab_of(pipeline: ReCoSegPipeline, case: Case, count: int) -> tuple[SlabPipe
     areas = (regions[:, 0] > 0.5).flatten(1).sum(dim=1)
     first = min(max(int(areas.argmax()) - count // 2, 0), max(len(areas) - count, 0))
     settings = {name: value for name, value in pipeline.config.items() if not name.startswith("_")}
-    slab = SlabPipeline(**settings | pipeline.components)
+    inside = slice(first, first + count)
+    kind = type("SlabOfOneCase", (SlabPipeline,), {"_inside": inside})  # so that what is derived from it has it too
+    slab = kind(**settings | pipeline.components)
     slab.set_progress_bar_config(disable=True)
-    slab._inside = slice(first, first + count)
     scan = canonical_scans(case)["flair"]
     seen = np.zeros(scan.shape, np.float32)
-    seen[:, :, slab._inside] = 1
+    seen[:, :, inside] = 1
     own = from_canonical(Volume(seen, scan.affine), like=case.flair).data > 0.5
     return slab, tuple(slice(int(at.min()), int(at.max()) + 1) for at in np.nonzero(own))
 

@@ -15,7 +15,7 @@ def steps(result: Mapping[str, Any]) -> str:
     if "slabs" not in result:
         return ""
     picture = "![Dice, PSNR and SSIM against denoising steps](../benchmarks/results/steps.png)"
-    parts = [_volumes(result), _chosen(result), picture, _slabs(result), _slices(result)]
+    parts = [_volumes(result), _chosen(result), picture, _slabs(result), _rounds(result), _slices(result)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -69,6 +69,20 @@ def _slabs(result: Mapping[str, Any]) -> str:
     note = f"Slabs of {result['measurement']['slab']} slices around the middle of the tumour, n = {n} subjects, means:"
     heads = ["solver", "steps", *(f"Dice, {name}" for name in REGIONS.values()), "PSNR, dB", "SSIM"]
     return f"{note}\n\n{table(heads, rows)}"
+
+
+def _rounds(result: Mapping[str, Any]) -> str:
+    rows = []
+    for one in result["rounds"]:
+        dices = [_number(one.get(f"dice_{region}"), 3) for region in REGIONS]
+        between = _number(one["dice_to_the_one_before"], 3)
+        counts = [str(one["steps"]), str(one["samples"])]
+        rows.append([*counts, between, *dices, _number(one["psnr"], 2), _number(one["ssim"], 3)])
+    if not rows:
+        return ""
+    heads = ["steps", "samples", "Dice to the mask before", *(f"Dice, {name}" for name in REGIONS.values())]
+    note = f"The rounds of `refine_case`, on the same slabs, n = {result['rounds'][0]['n']} subjects, means:"
+    return f"{note}\n\n{table([*heads, 'PSNR, dB', 'SSIM'], rows)}"
 
 
 def _slices(result: Mapping[str, Any]) -> str:

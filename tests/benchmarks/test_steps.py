@@ -78,7 +78,7 @@ def test_every_solver_takes_one_step_of_the_same_schedule(case, solver):
 
 def test_ddpm_takes_all_timesteps_and_the_dear_parts_come_last():
     found = plan("DDIM", 2, longest=12, volume_steps=[1], solvers=["DDIM", "Euler"], steps=[1, 2])
-    assert len(found) == len(set(found)) == 2 * (2 * 2 + 2 + 1 + 1)
+    assert len(found) == len(set(found)) == 2 * (2 * 2 + 1 + 2 + 1 + 1)
     assert [point for point in found if point.subject == 1][-1] == Point("slices", 1, "DDPM", 12)
 
 
@@ -117,7 +117,7 @@ def test_a_stopped_study_goes_on_and_names_nobody(brats_like, tmp_path, monkeypa
         main(given)
     monkeypatch.setattr(Subject, "measure", lambda subject, point: measured.append(point) or measure(subject, point))
     main(given)
-    assert len(measured) == len(set(measured)) == 2 * 2 + 2 + 2 + 1
+    assert len(measured) == len(set(measured)) == 2 * 2 + 1 + 2 + 2 + 1
     assert {file.name for file in tmp_path.glob("s.*")} == {"s.json", "s.md", "s.png"}
     result = json.loads((tmp_path / "s.json").read_text())
     assert list(result["steps"]) == ["1", "2"]
@@ -126,6 +126,9 @@ def test_a_stopped_study_goes_on_and_names_nobody(brats_like, tmp_path, monkeypa
     assert set(result["slices"]) == {"DDIM", "DDPM"}
     assert result["against_all_timesteps"]["2"]["psnr"]["n"] == 1
     assert result["chosen"]["volumes"]["wt"]["steps"] in (1, 2)
+    assert [(one["steps"], one["samples"]) for one in result["rounds"]][:3] == [(1, 1), (2, 1), (2, 2)]
+    for one in result["rounds"][:2]:  # the slabs' own predictions, to the last digit
+        assert one["psnr_et"] == result["slabs"]["DDIM"][str(one["steps"])]["psnr_et"]
     text = (tmp_path / "s.json").read_text() + (tmp_path / "s.md").read_text() + capsys.readouterr().out
     assert not any(subject in text for part in SPLIT.values() for subject in part)
     assert "| DDPM | 12 |" in text

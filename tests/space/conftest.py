@@ -99,6 +99,7 @@ def _environment(port: int, model: Path, example: Path) -> dict[str, str]:
         "GRADIO_SERVER_PORT": str(port),
         "RECOSEG_MODEL": str(model),
         "RECOSEG_EXAMPLE": str(example),
+        "RECOSEG_REFINING_SECONDS": "3600",
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
     }
