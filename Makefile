@@ -1,15 +1,17 @@
 # make demo: set everything up and run the method on one simulated case.   make test: lint and test.
+# make bench: measure speed and memory beside others and the machine, on an idle machine, in about 12 minutes.
 # make docs: build the documentation to site/, without network.
 # Another interpreter or place for the environment: make demo PYTHON=python3.12 VENV=/tmp/venv
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_OUTPUT ?= demo_output
+BENCH_OUTPUT ?= benchmarks/results/performance.json
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.recoseg-installed
 
-.PHONY: install demo test docs lint format clean
+.PHONY: install demo test bench docs lint format clean
 .DEFAULT_GOAL := install
 
 install: $(STAMP)
@@ -25,6 +27,10 @@ demo: install
 
 test: lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+bench: install
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.performance --output $(BENCH_OUTPUT)
+	$(BIN)/python -m benchmarks.fill_performance
 
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -31,6 +31,7 @@ PHANTOM = ["nilearn>=0.14.1"]
 DEMO = ["gradio>=6.31,<7"]
 DOCS = ["mkdocs-material>=9.8", "mkdocstrings[python]>=1.0.8"]
 DEV = [
+    "einops>=0.8.2",  # MONAI's DiffusionModelUNet, a peer in benchmarks/performance
     "hypothesis>=6.170",
     "ipykernel>=7.4",
     "nbclient>=0.11",

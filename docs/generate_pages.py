@@ -36,6 +36,7 @@ NAV = (
             ("Quickstart", "quickstart.md"),
             ("Gallery", "gallery.md"),
             ("Reliability", "reliability.md"),
+            ("Performance", "performance.md"),
             ("Limits", "limits.md"),
         ),
     ),

@@ -1,0 +1,30 @@
+"""Write the measured parts of docs/performance.md from `benchmarks/results/performance.json`, between their markers.
+
+python -m benchmarks.fill_performance
+"""
+
+from benchmarks.fill_readme import ROOT, between, read, rewrite
+from benchmarks.performance.tables import PARTS
+
+PAGE = ROOT / "docs" / "performance.md"
+PICTURE = "![Seconds of everybody, and our stages](../benchmarks/results/performance.png)"
+
+
+def filled(text: str) -> str:
+    """docs/performance.md with each part between its markers; empty where nothing has been measured."""
+    result = read("performance")
+    contents = {part.__name__: part(result) if result else "" for part in PARTS} | {
+        "picture": PICTURE if result else ""
+    }
+    for name, content in contents.items():
+        text = between(text, f"<!-- measured: {name} -->", f"<!-- measured: {name} end -->", content)
+    return text
+
+
+def main() -> None:
+    """Rewrite docs/performance.md."""
+    rewrite(PAGE, filled)
+
+
+if __name__ == "__main__":
+    main()

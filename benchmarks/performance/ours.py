@@ -1,0 +1,149 @@
+"""Ours, warm: files to mask, and files to everything that `recoseg predict` writes."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from diffusers.utils import logging
+from torch import nn
+
+from benchmarks.performance.work import NetWork, net_work
+from benchmarks.performance.workload import Workload
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.inference import load_pipeline, predict_case, write_prediction
+from recoseg_hf.inference.prediction import Prediction
+from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+
+CHOOSES = "outputs" in signature(write_prediction).parameters
+NETS = ("synthesizer", "segmenter")
+
+
+class Ours:
+    """One subject, files to files.
+
+    Args:
+        workload: whose case and model.
+        everything: write all outputs, else the mask alone.
+        image_size: of the nets' grid in pixels; None is the model's own. Another gives times, not masks of worth.
+    """
+
+    def __init__(self, workload: Workload, everything: bool, image_size: int | None = None) -> None:
+        self.case, self.everything = workload.case, everything
+        self.pipeline = quiet(workload.model)
+        if image_size is not None:
+            self.pipeline.register_to_config(image_size=image_size)
+        with noted_calls(self.pipeline) as calls:
+            first = self.subject()
+        work = work_of(self.pipeline, calls)
+        self.about: Mapping[str, Any] = {
+            "precision": str(self.pipeline.segmenter.dtype).removeprefix("torch."),
+            "steps": first["steps"],
+            "nets": {name: vars(one) for name, one in work.items()},
+            "flops": sum(one.flops for one in work.values()),
+            "tumour_ml": first["tumour_ml"],
+        }
+
+    def run(self) -> Mapping[str, Any]:
+        """One subject; the seconds of its stages, and of the nets alone."""
+        return self.subject()
+
+    def subject(self) -> dict[str, Any]:
+        """Read, predict, write."""
+        with tempfile.TemporaryDirectory() as folder, timed_nets(self.pipeline) as nets:
+            started = time.perf_counter()
+            case = Case.from_folder(self.case, segmentation=False)
+            have_case = time.perf_counter()
+            prediction = predict_case(self.pipeline, case)
+            predicted = time.perf_counter()
+            self.write(prediction, case, Path(folder))
+            ended = time.perf_counter()
+        report = prediction.report
+        inner = report["seconds"]
+        rest = predicted - have_case - sum(inner.values())  # the report's own making
+        stages = {"read": have_case - started, **inner, "write": ended - predicted}
+        stages["restore"] = stages.get("restore", 0.0) + max(rest, 0.0)
+        return {
+            "seconds": ended - started,
+            "stages": stages,
+            "nets": dict(nets),
+            "steps": report["settings"]["num_inference_steps"],
+            "tumour_ml": report["results"]["tumour_volume_ml"],
+        }
+
+    def write(self, prediction: Prediction, case: Case, folder: Path) -> None:
+        """Write what is wanted."""
+        if self.everything or not CHOOSES:
+            write_prediction(prediction, case, folder)
+        else:
+            write_prediction(prediction, case, folder, outputs=("mask",))
+
+
+def quiet(model: str | None) -> ReCoSegPipeline:
+    """A pipeline without bars, on the CPU."""
+    logging.disable_progress_bar()
+    pipeline = load_pipeline(model, device="cpu")
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@contextlib.contextmanager
+def timed_nets(pipeline: ReCoSegPipeline) -> Iterator[dict[str, float]]:
+    """Within, add up the wall seconds inside each net's forward."""
+    seconds = dict.fromkeys(NETS, 0.0)
+    hooks, began = [], {}
+    for name in NETS:
+        net = getattr(pipeline, name)
+        if net is None:
+            continue
+
+        def enter(*_: Any, name: str = name) -> None:
+            began[name] = time.perf_counter()
+
+        def leave(*_: Any, name: str = name) -> None:
+            seconds[name] += time.perf_counter() - began[name]
+
+        hooks += [net.register_forward_pre_hook(enter), net.register_forward_hook(leave)]
+    try:
+        yield seconds
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextlib.contextmanager
+def noted_calls(pipeline: ReCoSegPipeline) -> Iterator[dict[str, list[tuple[int, ...]]]]:
+    """Within, note the shape of what each net is called with."""
+    calls: dict[str, list[tuple[int, ...]]] = {}
+    hooks = []
+    for name in NETS:
+        net: nn.Module | None = getattr(pipeline, name)
+        if net is None:
+            continue
+        calls[name] = []
+
+        def note(net: nn.Module, args: tuple, kwargs: Mapping[str, Any], name: str = name) -> None:
+            calls[name].append(tuple((args[0] if args else kwargs["sample"]).shape))
+
+        hooks.append(net.register_forward_pre_hook(note, with_kwargs=True))
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def work_of(pipeline: ReCoSegPipeline, calls: Mapping[str, list[tuple[int, ...]]]) -> dict[str, NetWork]:
+    """What the noted calls have to do: slices, FLOPs, bytes."""
+    found = {}
+    for name, shapes in calls.items():
+        net, found[name] = getattr(pipeline, name), NetWork()
+        one = {shape: net_work(net, shape) for shape in {shape[1:] for shape in shapes}}
+        for slices, *shape in shapes:
+            found[name].add(slices, one[tuple(shape)])
+    return found

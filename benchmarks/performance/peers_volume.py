@@ -1,0 +1,77 @@
+"""3D nets: MONAI's SegResNet, as its BraTS bundle has it, and DynUNet as nnU-Net's 3d_fullres. All untrained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from math import ceil, log2, prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.performance.precision import STOCK, count_flops, fastest
+from benchmarks.performance.workload import Workload
+
+_TRIED = 64  # voxels a side
+
+
+def segresnet() -> nn.Module:
+    """The architecture of the bundle `brats_mri_segmentation`."""
+    from monai.networks.nets import SegResNet
+
+    return SegResNet(
+        in_channels=4, out_channels=3, init_filters=16, blocks_down=(1, 2, 2, 4), blocks_up=(1, 1, 1), dropout_prob=0.2
+    )
+
+
+def nnunet(window: int) -> nn.Module:
+    """What nnU-Net plans: 32 to 320 channels, and levels down to 4 voxels a side; six for BraTS and its 128."""
+    from monai.networks.nets import DynUNet
+
+    levels = int(log2(window / 4)) + 1
+    strides = [1] + [2] * (levels - 1)
+    return DynUNet(
+        spatial_dims=3, in_channels=4, out_channels=3, kernel_size=[3] * levels, strides=strides,
+        upsample_kernel_size=strides[1:], filters=[32, 64, 128, 256, 320, 320][:levels],
+    )  # fmt: skip
+
+
+class VolumeNet:
+    """A 3D net on four channels of one shape; a small cube is enough to choose its precision by."""
+
+    def __init__(self, net: nn.Module, shape: tuple[int, ...], tuned: bool, quick: bool) -> None:
+        net, tried = net.eval(), min(_TRIED, *shape)
+        self.precision = fastest(net, partial(_call, shape=(tried,) * 3), quick) if tuned else STOCK
+        self.net, self.shape = self.precision.apply(net), shape
+        flops = count_flops(net, lambda copied: copied(torch.empty(1, 4, *shape, device="meta")))
+        self.about: Mapping[str, Any] = {"flops": flops, "precision": self.precision.in_words()}
+        with torch.inference_mode(), self.precision.context():
+            _call(self.net, self.precision, (tried,) * 3)
+
+    def run(self) -> Mapping[str, Any]:
+        """One forward pass; the three regions as booleans."""
+        with torch.inference_mode(), self.precision.context():
+            regions = _call(self.net, self.precision, self.shape).sigmoid() > 0.5
+        return {"shape": list(regions.shape)}
+
+
+def _call(net: nn.Module, precision: Any, shape: tuple[int, ...]) -> torch.Tensor:
+    return net(precision.apply(torch.zeros(1, 4, *shape)))
+
+
+def one_pass(workload: Workload, tuned: bool) -> VolumeNet:
+    """SegResNet over the whole scan at once, as the bundle infers."""
+    return VolumeNet(segresnet(), workload.padded, tuned, workload.quick)
+
+
+def one_window(workload: Workload, tuned: bool, nnunets: bool) -> VolumeNet:
+    """A window of a sliding one."""
+    net = nnunet(workload.window) if nnunets else segresnet()
+    return VolumeNet(net, (workload.window,) * 3, tuned, workload.quick)
+
+
+def count_windows(workload: Workload, overlap: float = 0.5) -> int:
+    """How many windows MONAI's `sliding_window_inference` takes for a scan: 18 of 128 voxels for BraTS."""
+    interval = int(workload.window * (1 - overlap))
+    return prod(ceil(max(size - workload.window, 0) / interval) + 1 for size in workload.shape)

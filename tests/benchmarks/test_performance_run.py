@@ -1,0 +1,32 @@
+"""The whole measurement on a tiny case: everybody takes part, and tables and a picture come of it."""
+
+import json
+
+import pytest
+
+pytest.importorskip("einops")
+pytest.importorskip("monai")
+from benchmarks.performance.__main__ import main
+from benchmarks.performance.tables import PARTS
+
+
+def test_everything_runs_on_a_tiny_case(tmp_path, monkeypatch, capsys, threads):
+    threads(1)
+    monkeypatch.setattr("benchmarks.performance.__main__.clean_environment", lambda: None)
+    output = tmp_path / "performance.json"
+    main(["--quick", "--threads", "1", "--output", str(output)])
+    result = json.loads(output.read_text(encoding="utf-8"))
+    assert result["quick"]
+    assert all(row["seconds"]["median"] > 0 for row in result["rows"])
+    own = next(row for row in result["rows"] if row["name"] == "ours_mask")
+    assert result["case"]["shape"] == [60, 60, 4]
+    slices, steps = result["case"]["slices_with_brain"], own["about"]["steps"]
+    nets = own["about"]["nets"]
+    assert nets["synthesizer"]["slices"] == steps * slices
+    assert nets["segmenter"]["slices"] % slices == 0
+    assert result["case"]["name"] == "simulated-0-4"
+    assert [row["cases"] for row in result["scale"]["cohort"]] == [1, 4]
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    said = capsys.readouterr().out
+    assert all(part(result) in said for part in PARTS)
+    assert "A quick run, whose times mean nothing" in said
