@@ -28,6 +28,7 @@ CORE = [
 TRAIN = ["pyyaml>=6.0.3", "tensorboard>=2.21"]
 EVAL = ["matplotlib>=3.11", "monai>=1.6.1", "scipy>=1.17"]
 PHANTOM = ["nilearn>=0.14.1"]
+FAST = ["isal>=1.8"]  # gzip files unpacked and compressed faster than by zlib
 DEMO = ["gradio>=6.31,<7"]
 DOCS = ["mkdocs-material>=9.8", "mkdocstrings[python]>=1.0.8"]
 DEV = [
@@ -89,9 +90,10 @@ setup(
         "train": TRAIN,
         "eval": EVAL,
         "phantom": PHANTOM,
+        "fast": FAST,
         "demo": DEMO + PHANTOM,
         "docs": DOCS,
-        "dev": TRAIN + EVAL + PHANTOM + DEMO + DOCS + DEV,
+        "dev": TRAIN + EVAL + PHANTOM + FAST + DEMO + DOCS + DEV,
     },
     entry_points={"console_scripts": ["recoseg = recoseg_hf.cli:main"]},
     cmdclass={"build_py": BuildWithData},

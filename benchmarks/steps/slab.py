@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.volume import Volume, from_canonical
-from recoseg_hf.inference.prediction import canonical_scans
+from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
 from recoseg_hf.learning.slices import SliceSettings, prepare_case
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.pipeline.preprocessing import PreparedStack
@@ -54,7 +53,7 @@ def slab_of(pipeline: ReCoSegPipeline, case: Case, count: int) -> tuple[SlabPipe
     kind = type("SlabOfOneCase", (SlabPipeline,), {"_inside": inside})  # so that what is derived from it has it too
     slab = kind(**settings | pipeline.components)
     slab.set_progress_bar_config(disable=True)
-    scan = canonical_scans(case)["flair"]
+    scan = scan_to_canonical(case.flair)
     seen = np.zeros(scan.shape, np.float32)
     seen[:, :, inside] = 1
     own = from_canonical(Volume(seen, scan.affine), like=case.flair).data > 0.5

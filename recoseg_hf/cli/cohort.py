@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ def run_cohort(
     device: str | None,
     dtype: str | None,
     overwrite: bool,
+    outputs: Sequence[str] | None = None,
     **settings: Any,
 ) -> None:
     """Predict this process's part of a cohort; the first process tells what became of all of it.
@@ -47,6 +48,7 @@ def run_cohort(
         output: each case gets a folder in it; `cohort.json` lists them.
         model, revision, device, dtype: of `quiet_pipeline`; by default each process has a GPU of its own.
         overwrite: replace finished results that were made otherwise.
+        outputs: what to write of each case; None is all.
         settings: of `predict_cohort`.
     """
     place = Place.from_environment()
@@ -68,7 +70,9 @@ def run_cohort(
             listing.unlink(missing_ok=True)  # that of an earlier run; this one's comes at the end
         bar.start(len(folders))
         own = folders[place.rank :: place.size]
-        outcomes = predict_cohort(pipeline, own, output, overwrite=overwrite, progress=_shown_on(bar), **settings)
+        outcomes = predict_cohort(
+            pipeline, own, output, overwrite=overwrite, outputs=outputs, progress=_shown_on(bar), **settings
+        )
         rows = [_counted(outcome, cohort, exchange, bar) for outcome in outcomes]
         bar.enter("Waiting for the other processes" if place.size > 1 else "")
         lost = None

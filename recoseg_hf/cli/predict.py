@@ -58,6 +58,10 @@ def predict(
         ResidualSource | None,
         typer.Option(help="What guides the segmentation; by default measured. Without T1ce: ensemble or none."),
     ] = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(help="What to write, comma-separated, as in mask,labels; by default all. The report always is."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result.")] = False,
 ) -> None:
     """Synthesize T1ce and segment the tumour of one case, or of all in a folder.
@@ -78,6 +82,7 @@ def predict(
         raise typer.BadParameter(f"--threshold {threshold:g}; expected a number between 0 and 1, neither of them")
     if max_seconds is not None:
         _check_refined(cohort, {"--steps": steps, "--samples": samples})
+    chosen = _parse_outputs(outputs)
     model_options = {"model": model, "revision": revision, "device": device, "dtype": dtype}
     settings = {
         "num_inference_steps": steps,
@@ -87,7 +92,7 @@ def predict(
         "residual_source": residual_source,
     }
     if cohort:
-        run_cohort(cohort, output, overwrite=overwrite, **model_options, **settings)
+        run_cohort(cohort, output, overwrite=overwrite, outputs=chosen, **model_options, **settings)
         return
 
     def read() -> Case:
@@ -98,8 +103,21 @@ def predict(
         return Case.from_files(**files, subject=subject)
 
     first_stage = ("read", "Reading the scans")
-    options = model_options | settings | {"overwrite": overwrite, "max_seconds": max_seconds}
+    options = model_options | settings | {"overwrite": overwrite, "outputs": chosen, "max_seconds": max_seconds}
     tell(run_case(read, output, first_stage=first_stage, **options))
+
+
+def _parse_outputs(text: str | None) -> tuple[str, ...] | None:
+    """Read the names that were given; the list of those there are loads with the first file that is written."""
+    if text is None:
+        return None
+    from recoseg_hf.errors import InputError
+    from recoseg_hf.inference.results import chosen_outputs
+
+    try:
+        return chosen_outputs([name.strip() for name in text.split(",") if name.strip()])
+    except InputError as error:
+        raise typer.BadParameter(f"--outputs: {error.found}; expected {error.expected}") from error
 
 
 def _check_usage(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from recoseg_hf.inference import Prediction
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
-
+_SHOWN = {"Picture": "overview", "Page": "page"}
 _ENDED = {"stable": "the mask is stable", "time": "no time for more", "rounds": "the most that are tried"}
 
 
@@ -42,6 +42,7 @@ def run_case(
     dtype: str | None = None,
     overwrite: bool = False,
     max_seconds: float | None = None,
+    outputs: Sequence[str] | None = None,
     **settings: Any,
 ) -> Finished:
     """Get a case, predict it and write the result; what can fail is checked before what takes long.
@@ -56,6 +57,7 @@ def run_case(
         dtype: what the nets compute in, by torch's name; None takes what the device does best.
         overwrite: replace an earlier result.
         max_seconds: of `refine_case`, whose last result is written; None predicts once.
+        outputs: what to write; None is all.
         settings: of `predict_case`.
     """
     silence_libraries()
@@ -77,7 +79,7 @@ def run_case(
             "load_model": round(loaded - have_case, 3),
         }
         bar.enter("Writing")
-        files = write_prediction(prediction, case, output, overwrite)
+        files = write_prediction(prediction, case, output, overwrite, outputs)
     return Finished(case, prediction, files)
 
 
@@ -115,8 +117,7 @@ def tell(finished: Finished) -> None:
         "Residual": settings["residual_source"],
         "Model": report["model"]["name"],
         "Results": finished.files["report"].parent,
-        "Picture": finished.files["overview"].name,
-        "Page": finished.files["page"].name,
+        **{label: finished.files[name].name for label, name in _SHOWN.items() if name in finished.files},
     }
     for label, value in rows.items():
         typer.echo(f"{label + ':':<14}{value}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from recoseg_hf.errors import InputError, Problems
 from recoseg_hf.files import safe_subject_id
@@ -12,7 +15,7 @@ from recoseg_hf.imaging.layout import find_cases as find_cases
 from recoseg_hf.imaging.layout import look_for_files, subject_of, subject_of_folder
 from recoseg_hf.imaging.reading import distinct_files, other_grids, read_volumes
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.pipeline.conventions import MODALITIES
+from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,12 @@ class Case:
         """Return the volumes that are there by name, in the order flair, t1, t2, t1ce, seg."""
         found = {name: getattr(self, name) for name in (*MODALITIES, "seg")}
         return {name: volume for name, volume in found.items() if volume is not None}
+
+    @cached_property
+    def brain(self) -> np.ndarray:
+        """Where FLAIR, T1 or T2 is not zero, bool (I, J, K); found once, so the volumes are to stay as they are."""
+        flair, t1, t2 = (getattr(self, name).data != 0 for name in CONDITIONS)
+        return flair | t1 | t2
 
     @classmethod
     def from_folder(cls, path: str | Path, subject: str | None = None, segmentation: bool = True) -> Case:

@@ -18,7 +18,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.files import atomic_write
 from recoseg_hf.imaging.grids import grid_distance
 from recoseg_hf.imaging.headers import Geometry, read_geometry
-from recoseg_hf.imaging.inflating import Inflated
+from recoseg_hf.imaging.inflating import Inflated, deflated
 from recoseg_hf.imaging.paths import check_is_image, check_is_image_file, unreadable
 from recoseg_hf.imaging.qforms import rounding_mm
 
@@ -88,7 +88,8 @@ def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
     """Write a NIfTI-1 file under a fresh header: nothing of a patient's original header is carried over.
 
     Args:
-        path: ends in `.nii` or `.nii.gz`; replaced in one step. The same input always gives the same bytes.
+        path: ends in `.nii` or `.nii.gz`; replaced in one step. The same input gives the same bytes, but that isal,
+            where it is installed, compresses into others than zlib.
         data: (I, J, K), stored as it is, without scaling.
         affine: (4, 4), voxel index to mm.
 
@@ -106,8 +107,7 @@ def write_nifti(path: str | Path, data: np.ndarray, affine: np.ndarray) -> None:
         image.set_qform(None, code=0)  # a quaternion cannot hold a shear: the sform alone speaks then
     payload = image.to_bytes()
     with atomic_write(path) as temporary:
-        # Level 1: masks and maps shrink nearly as well as at level 9, in a tenth of the time.
-        temporary.write_bytes(gzip.compress(payload, 1, mtime=0) if path.name.lower().endswith(".gz") else payload)
+        temporary.write_bytes(deflated(payload) if path.name.lower().endswith(".gz") else payload)
 
 
 def _read_voxels(path: str | Path, stream: Readable) -> tuple[np.ndarray, np.ndarray]:

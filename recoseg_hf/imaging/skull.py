@@ -15,7 +15,7 @@ def more_than_a_brain(volume: Volume) -> str:
 
     A head whose air is zero, as some scanners have it, is told by its size.
     """
-    filled = np.count_nonzero(volume.data)
+    filled = np.count_nonzero(volume.data != 0)  # of booleans: half the time
     background, millilitres = 1 - filled / volume.data.size, filled * volume.voxel_volume_ml
     if background < _LEAST_BACKGROUND:
         return f"only {background:.0%} of it is zero"

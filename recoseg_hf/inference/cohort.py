@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +14,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import case_files, find_cases, likely_cases, subject_of_folder
 from recoseg_hf.inference.prediction import input_error, predict_case
 from recoseg_hf.inference.report import describe_model, input_hashes, resolve_settings
-from recoseg_hf.inference.results import check_outputs, write_prediction
+from recoseg_hf.inference.results import check_outputs, chosen_outputs, write_prediction
 from recoseg_hf.inference.resuming import standing_report
 from recoseg_hf.pipeline.conventions import CONDITIONS
 from recoseg_hf.pipeline.memory import is_out_of_memory
@@ -81,6 +81,7 @@ def predict_cohort(
     seed: int = 0,
     num_samples: int | None = None,
     residual_source: str | None = None,
+    outputs: Collection[str] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[CaseOutcome]:
     """Predict cases and write each one's result to a folder of its own, `output_dir/<subject>/`.
@@ -98,13 +99,14 @@ def predict_cohort(
         output_dir: made where it is missing.
         overwrite: replace finished results that were made otherwise; those that stand are skipped all the same.
         num_inference_steps, mask_threshold, seed, num_samples, residual_source: as for `predict_case`.
+        outputs: what to write of each result, as for `write_prediction`.
         progress: told what is going on.
 
     Yields:
         What became of each case, in the order of `folders`, as soon as it is known.
 
     Raises:
-        InputError: two folders give one subject's name.
+        InputError: two folders give one subject's name, or an output is unknown.
     """
     _check_subjects(folders)
     settings = {
@@ -114,7 +116,8 @@ def predict_cohort(
         "num_samples": num_samples,
         "residual_source": residual_source,
     }
-    work = _Work(pipeline, describe_model(pipeline), settings, Path(output_dir), overwrite, progress or _say_nothing)
+    chosen, told = chosen_outputs(outputs), progress or _say_nothing
+    work = _Work(pipeline, describe_model(pipeline), settings, Path(output_dir), overwrite, chosen, told)
     for folder in folders:
         yield _outcome(work, folder)
 
@@ -128,6 +131,7 @@ class _Work:
     settings: dict[str, Any]
     output_dir: Path
     overwrite: bool
+    outputs: Sequence[str]
     progress: Progress
 
 
@@ -169,7 +173,7 @@ def _finish(work: _Work, folder: Path, subject: str) -> tuple[Literal["done", "s
         raise InputError(folder, found, "scans that stay as they are", "Predict the case again.")
     prediction.report["seconds"] |= {"read": seconds}
     work.progress(subject, "write", 0, 0)
-    write_prediction(prediction, case, target, overwrite=True)
+    write_prediction(prediction, case, target, overwrite=True, outputs=work.outputs)
     return "done", prediction.report
 
 
@@ -188,7 +192,7 @@ def _standing(work: _Work, subject: str, target: Path, inputs: dict[str, str]) -
     except ValueError as error:
         raise input_error(subject, {}, str(error)) from error
     try:
-        return standing_report(subject, target, inputs, work.model, settings)
+        return standing_report(subject, target, inputs, work.model, settings, work.outputs)
     except InputError:
         if not work.overwrite:
             raise

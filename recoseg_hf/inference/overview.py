@@ -10,17 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.inference.drawing import draw_outline, grey, heat, heat_bar, radiological, text
-from recoseg_hf.inference.views import (
-    RESIDUAL_CAPTIONS,
-    brain_of,
-    brain_window,
-    canonical,
-    choose_slices,
-    grey_limits,
-    heat_limit,
-)
+from recoseg_hf.inference.drawing import draw_outline, grey, heat, heat_bar, text
+from recoseg_hf.inference.page.scene import Scene
+from recoseg_hf.inference.views import RESIDUAL_CAPTIONS
 
 if TYPE_CHECKING:
     from recoseg_hf.inference.prediction import Prediction
@@ -37,42 +29,28 @@ _PREDICTED, _REFERENCE, _SYNTHETIC = (255, 204, 0), (70, 190, 255), (255, 170, 9
 
 @dataclass(frozen=True)
 class _View:
-    """Which slices are shown, and which part of them.
+    """The slices that are shown of a scene, the highest first, and the size of a panel in pixels, (width, height)."""
 
-    Attributes:
-        brain: bool (X, Y, Z) on the canonical grid.
-        positions: axial slices, the highest first.
-        window: the brain's extent with a border, (x first, x end, y first, y end).
-        size: of a panel in pixels, (width, height).
-    """
-
-    brain: np.ndarray
-    positions: list[int]
-    window: tuple[int, int, int, int]
+    scene: Scene
     size: tuple[int, int]
 
     @classmethod
-    def of(cls, brain: np.ndarray, mask: np.ndarray) -> _View:
-        window = brain_window(brain)
+    def of(cls, scene: Scene) -> _View:
         width = (WIDTH - 2 * _MARGIN - 3 * _GAP - _BAR_GUTTER) // 5
-        height = round(width * (window[3] - window[2]) / (window[1] - window[0]))
-        return cls(brain, choose_slices(mask, brain), window, (width, height))
+        return cls(scene, (width, round(width * scene.size[1] / scene.size[0])))
+
+    @property
+    def positions(self) -> list[int]:
+        return self.scene.key_positions
 
     def planes(self, data: np.ndarray) -> list[np.ndarray]:
-        """Cut the slices out of a canonical array, each turned for viewing."""
-        left, right, back, front = self.window
-        return [radiological(data[left:right, back:front, position]) for position in self.positions]
+        """Cut the slices out of an array of the scene, each turned for viewing."""
+        return [self.scene.plane(data, position) for position in self.positions]
 
-    def intensities(self, volume: Volume) -> list[Image.Image]:
-        """Show a scan's slices between percentiles of the whole brain."""
-        data = canonical(volume).data
-        return self.scaled(data, self.limits(data))
-
-    def limits(self, data: np.ndarray) -> tuple[float, float]:
-        return grey_limits(data, self.brain)
-
-    def scaled(self, data: np.ndarray, limits: tuple[float, float]) -> list[Image.Image]:
-        return [grey(plane, limits, self.size) for plane in self.planes(data)]
+    def intensities(self, name: str) -> list[Image.Image]:
+        """Show a map's slices between percentiles of the whole brain."""
+        planes = self.planes(self.scene.maps[name])
+        return [grey(plane, self.scene.windows[name], self.size) for plane in planes]
 
 
 @dataclass(frozen=True)
@@ -86,7 +64,7 @@ class _Column:
     mark: str = ""  # in every panel, so that a panel cut out of the picture still says what it is
 
 
-def draw_overview(case: Case, prediction: Prediction) -> Image.Image:
+def draw_overview(case: Case, prediction: Prediction, scene: Scene | None = None) -> Image.Image:
     """Draw up to three axial slices: FLAIR, measured T1ce, synthetic T1ce, residual, and the mask's outline on FLAIR.
 
     The slices lie through the largest area of the tumour and on both sides of it, or in the middle of the brain where
@@ -96,63 +74,57 @@ def draw_overview(case: Case, prediction: Prediction) -> Image.Image:
     Args:
         case: as given to `predict_case`.
         prediction: its result.
+        scene: `Scene.of` these two, where it is at hand.
 
     Returns:
         An RGB image, 1600 pixels wide.
     """
-    brain = brain_of(case)
-    mask = canonical(prediction.mask).data > 0
-    view = _View.of(brain, mask)
-    residual, limit = _residual(view, prediction)
-    columns = [*_scans(view, case, prediction), residual, _segmentation(view, case, mask)]
+    view = _View.of(scene or Scene.of(prediction, case))
+    columns = [*_scans(view), _residual(view, prediction), _segmentation(view)]
     rows, (width, height) = len(view.positions), view.size
     canvas = Image.new("RGB", (WIDTH, _HEADER + rows * (height + _GAP) + _FOOTER), _GROUND)
     draw = ImageDraw.Draw(canvas)
     _draw_head(draw, case.subject, prediction.report)
     for column, left in zip(columns, _lefts(width), strict=True):
         _draw_column(canvas, draw, column, left, view)
-    if limit is not None:
-        _draw_bar(canvas, draw, _lefts(width)[3] + width, limit, height)
-    _draw_heights(draw, view, canonical(case.flair).affine)
+    if "residual" in view.scene.maps:
+        _draw_bar(canvas, draw, _lefts(width)[3] + width, view.scene.windows["residual"][1], height)
+    _draw_heights(draw, view)
     _draw_foot(draw, prediction.report, canvas.height)
     return canvas
 
 
-def _scans(view: _View, case: Case, prediction: Prediction) -> Iterator[_Column]:
-    yield _Column("FLAIR", "as given", view.intensities(case.flair))
-    limits = None
-    if case.t1ce is None:
+def _scans(view: _View) -> Iterator[_Column]:
+    maps = view.scene.maps
+    yield _Column("FLAIR", "as given", view.intensities("flair"))
+    if "t1ce" in maps:
+        yield _Column("T1ce", "as given", view.intensities("t1ce"))
+    else:
         yield _Column("T1ce", "not given", None)
-    else:
-        data = canonical(case.t1ce).data
-        limits = view.limits(data)
-        yield _Column("T1ce", "as given", view.scaled(data, limits))
-    if prediction.t1ce is None:
-        yield _Column("Synthetic T1ce", "the model makes none", None)
-    else:
-        data = canonical(prediction.t1ce).data
-        panels = view.scaled(data, limits or view.limits(data))
+    if "synthetic" in maps:
+        panels = view.intensities("synthetic")
         yield _Column("Synthetic T1ce", "computed, not measured", panels, _SYNTHETIC, "SYNTHETIC")
+    else:
+        yield _Column("Synthetic T1ce", "the model makes none", None)
 
 
-def _residual(view: _View, prediction: Prediction) -> tuple[_Column, float | None]:
-    source = prediction.report["settings"]["residual_source"]
-    if prediction.residual is None:
-        return _Column("Residual", "not used", None), None
-    data = canonical(prediction.residual).data
-    limit = heat_limit(data, view.brain)
-    panels = [heat(plane, limit, view.size) for plane in view.planes(data)]
-    return _Column("Residual", RESIDUAL_CAPTIONS[source], panels), limit
+def _residual(view: _View, prediction: Prediction) -> _Column:
+    scene = view.scene
+    if "residual" not in scene.maps:
+        return _Column("Residual", "not used", None)
+    limit = scene.windows["residual"][1]
+    panels = [heat(plane, limit, view.size) for plane in view.planes(scene.maps["residual"])]
+    return _Column("Residual", RESIDUAL_CAPTIONS[prediction.report["settings"]["residual_source"]], panels)
 
 
-def _segmentation(view: _View, case: Case, mask: np.ndarray) -> _Column:
-    panels = view.intensities(case.flair)
+def _segmentation(view: _View) -> _Column:
+    regions, panels = view.scene.regions, view.intensities("flair")
     caption = "whole tumour on FLAIR"
-    if case.seg is not None:
+    if "reference" in regions:
         caption = "yellow: mask   blue: reference"
-        for panel, plane in zip(panels, view.planes(canonical(case.seg).data > 0), strict=True):
+        for panel, plane in zip(panels, view.planes(regions["reference"]), strict=True):
             draw_outline(panel, plane, _REFERENCE)
-    for panel, plane in zip(panels, view.planes(mask), strict=True):
+    for panel, plane in zip(panels, view.planes(regions["wt"]), strict=True):
         draw_outline(panel, plane, _PREDICTED)
     return _Column("Mask outline", caption, panels)
 
@@ -196,13 +168,12 @@ def _draw_bar(canvas: Image.Image, draw: ImageDraw.ImageDraw, left: int, limit: 
     text(draw, (left + 10 + width + 6, top + height - 48), "0", 16, _FAINT, "lm")
 
 
-def _draw_heights(draw: ImageDraw.ImageDraw, view: _View, affine: np.ndarray) -> None:
+def _draw_heights(draw: ImageDraw.ImageDraw, view: _View) -> None:
     width, height = view.size
     for row, position in enumerate(view.positions):
         bottom = _top(row, height) + height - 8
-        millimetres = affine[2, 3] + position * affine[2, 2]
-        text(draw, (_MARGIN + 8, bottom), f"z {millimetres:+.0f} mm", 17, _TEXT, "ls")
-    length = round(_SCALE_BAR_MM * width / (view.window[1] - view.window[0]))
+        text(draw, (_MARGIN + 8, bottom), f"z {view.scene.height_mm(position):+.0f} mm", 17, _TEXT, "ls")
+    length = round(_SCALE_BAR_MM * width / view.scene.size[0])
     right, bottom = _MARGIN + width - 8, _top(len(view.positions) - 1, height) + height - 8
     draw.line((right - length, bottom, right, bottom), fill=_TEXT, width=2)
     text(draw, (right, bottom - 6), f"{_SCALE_BAR_MM // 10} cm", 15, _TEXT, "rs")

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recoseg_hf.errors import InputError, first_line
+from recoseg_hf.imaging.brain_window import BrainWindow
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
+from recoseg_hf.imaging.volume import Volume
+from recoseg_hf.inference.deferred import Deferred
 from recoseg_hf.inference.report import build_report, find_warnings, measure
 from recoseg_hf.inference.timing import StageClock
-from recoseg_hf.pipeline.conventions import CONDITIONS, INNER_THRESHOLD, MODALITIES, nested_labels
+from recoseg_hf.pipeline.conventions import INNER_THRESHOLD, MODALITIES, nested_labels
 from recoseg_hf.pipeline.masks import seeded_mask
 from recoseg_hf.pipeline.memory import is_out_of_memory
 
 if TYPE_CHECKING:
-    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline, ReCoSegPipelineOutput
+    from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+    from recoseg_hf.pipeline.stack_result import StackResult
+
+_DEFERRED = ("t1ce", "residual", "uncertainty")
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a model says about a case; every volume lies on the case's own grid and is zero outside the brain.
+
+    The mask needs only the probabilities, so `t1ce`, `residual` and `uncertainty` are brought to that grid when they
+    are first asked for.
 
     Attributes:
         mask: uint8, 1 where the whole tumour's probability exceeds the threshold, see `seeded_mask`.
@@ -41,9 +50,9 @@ class Prediction:
 
     mask: Volume
     probability: Volume
-    t1ce: Volume | None = None
-    residual: Volume | None = None
-    uncertainty: Volume | None = None
+    t1ce: Volume | None = Deferred()  # noqa: RUF009 (a descriptor, whose default is None)
+    residual: Volume | None = Deferred()  # noqa: RUF009
+    uncertainty: Volume | None = Deferred()  # noqa: RUF009
     labels: Volume | None = None
     region_probabilities: dict[str, Volume] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
@@ -90,28 +99,23 @@ def predict_case(
         "mask_threshold": mask_threshold,
         "residual_source": residual_source,
     }
-    return predict_canonical(pipeline, case, canonical_scans(case), clock, settings, slice_batch_size, progress)
+    return predict_cut(pipeline, case, BrainWindow.around(case), clock, settings, slice_batch_size, progress)
 
 
-def canonical_scans(case: Case) -> dict[str, Volume]:
-    """Return a case's scans by modality as the pipeline takes them, in RAS at 1 mm."""
-    return {name: scan_to_canonical(volume) for name, volume in case.volumes().items() if name in MODALITIES}
-
-
-def predict_canonical(
+def predict_cut(
     pipeline: ReCoSegPipeline,
     case: Case,
-    canonical: dict[str, Volume],
+    cut: tuple[BrainWindow, dict[str, np.ndarray]],
     clock: StageClock,
     settings: Mapping[str, Any],
     slice_batch_size: int,
     progress: Callable[[int, int], None] | None,
 ) -> Prediction:
-    """Do what is left of `predict_case` once a case's scans are canonical.
+    """Do what is left of `predict_case` once a case's scans are cut to its brain.
 
     Args:
         pipeline, case, slice_batch_size, progress: as for `predict_case`.
-        canonical: of `canonical_scans`.
+        cut: of `BrainWindow.around`.
         clock: whose seconds the report tells.
         settings: of `resolve_settings`.
 
@@ -119,15 +123,15 @@ def predict_canonical(
         InputError: as for `predict_case`.
     """
     clock.enter("preprocess")
+    window, slices = cut
     with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
-        output = _run(pipeline, case, canonical, progress, slice_batch_size=slice_batch_size, **settings)
+        result = _run(pipeline, case, slices, progress, slice_batch_size=slice_batch_size, **settings)
     clock.enter("restore")
-    threshold = settings["mask_threshold"]
-    volumes = _on_own_grid(output, canonical["flair"].affine, case)
-    regions = _regions_on_own_grid(output, canonical["flair"].affine, case, volumes["probability"])
-    mask, labels = _masks(pipeline, regions, pipeline.config.mask_threshold if threshold is None else threshold)
+    regions = {name: window.volume(result.restored(name)) for name in pipeline.region_names}
+    mask, labels = _masks(pipeline, regions, result.mask_threshold)
     report = build_report(pipeline, case, mask, dict(settings), clock.seconds(), labels)
-    return Prediction(mask=mask, labels=labels, report=report, region_probabilities=regions, **volumes)
+    maps = {name: _Restoring(result, window, name) for name in _DEFERRED if name in result.maps}
+    return Prediction(mask, regions["wt"], labels=labels, report=report, region_probabilities=regions, **maps)
 
 
 def with_threshold(pipeline: ReCoSegPipeline, prediction: Prediction, case: Case, mask_threshold: float) -> Prediction:
@@ -154,18 +158,37 @@ def with_threshold(pipeline: ReCoSegPipeline, prediction: Prediction, case: Case
         "results": measure(mask, labels),
         "warnings": find_warnings(case, mask, settings, pipeline.channels),
     }
-    return replace(prediction, mask=mask, labels=labels, report=report)
+    return altered(prediction, mask=mask, labels=labels, report=report)
+
+
+def altered(prediction: Prediction, **changes: Any) -> Prediction:
+    """Return a prediction with other fields; `dataclasses.replace` would ask for every map, and wait for them."""
+    changed = copy.copy(prediction)
+    changed.__dict__.update(changes)
+    return changed
+
+
+@dataclass(frozen=True, eq=False)
+class _Restoring:
+    """A map that is brought to the case's grid when it is called; no closure, since it may go to another process."""
+
+    result: StackResult
+    window: BrainWindow
+    name: str
+
+    def __call__(self) -> Volume:
+        return self.window.volume(self.result.restored(self.name))
 
 
 def _run(
     pipeline: ReCoSegPipeline,
     case: Case,
-    canonical: dict[str, Volume],
+    slices: dict[str, np.ndarray],
     progress: Callable[[int, int], None] | None,
     *,
     seed: int,
     **settings: Any,
-) -> ReCoSegPipelineOutput:
+) -> StackResult:
     import torch
 
     if not -(2**63) <= seed < 2**64:
@@ -174,10 +197,8 @@ def _run(
     def on_step_end(pipeline: Any, step: int, timestep: int, state: dict[str, int]) -> None:
         progress(state["done"], state["total"])
 
-    # Axial slices along the first axis, (N, X, Y); views, so nothing is copied here.
-    slices = {name: np.moveaxis(volume.data, 2, 0) for name, volume in canonical.items()}
     try:
-        return pipeline(
+        return pipeline.compute(
             **slices,
             generator=torch.Generator().manual_seed(seed),
             callback_on_step_end=on_step_end if progress else None,
@@ -199,19 +220,6 @@ def _out_of_memory(case: Case, device: Any, error: Exception) -> InputError:
     return InputError(f"case {case.subject}", found, "memory for a slice at a time", remedy)
 
 
-def _on_own_grid(output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case) -> dict[str, Volume]:
-    """Bring each of the pipeline's maps that there is back to the case's grid."""
-    maps = {name: getattr(output, name) for name in ("probability", "t1ce", "residual", "uncertainty")}
-    return {name: _restore(slices, affine, case) for name, slices in maps.items() if slices is not None}
-
-
-def _regions_on_own_grid(
-    output: ReCoSegPipelineOutput, affine: np.ndarray, case: Case, whole_tumour: Volume
-) -> dict[str, Volume]:
-    others = {name: slices for name, slices in output.region_probabilities.items() if name != "wt"}
-    return {"wt": whole_tumour, **{name: _restore(slices, affine, case) for name, slices in others.items()}}
-
-
 def _masks(pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: float) -> tuple[Volume, Volume | None]:
     """Turn the regions' probabilities into the mask, and into labels where the model has TC and ET."""
     whole, config = regions["wt"], pipeline.config
@@ -221,13 +229,6 @@ def _masks(pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: 
         inner = config.get("region_threshold", INNER_THRESHOLD)
         labels = Volume(nested_labels(mask, regions["tc"].data, regions["et"].data, inner), whole.affine)
     return Volume(mask, whole.affine), labels
-
-
-def _restore(slices: np.ndarray, affine: np.ndarray, case: Case) -> Volume:
-    volume = from_canonical(Volume(np.moveaxis(slices, 0, 2), affine), like=case.flair)
-    # Interpolation reaches a voxel past the edge of the brain.
-    volume.data[~np.logical_or.reduce([getattr(case, name).data != 0 for name in CONDITIONS])] = 0
-    return volume
 
 
 def input_error(subject: str, sources: Mapping[str, str | Path], message: str) -> InputError:

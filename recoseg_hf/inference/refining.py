@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.imaging.brain_window import BrainWindow
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.inference.prediction import Prediction, canonical_scans, input_error, predict_canonical
+from recoseg_hf.inference.prediction import Prediction, altered, input_error, predict_cut
 from recoseg_hf.inference.report import describe_model
 from recoseg_hf.inference.rounds import STABLE_DICE, Ended, Limits, Round, check_rounds, default_rounds
 from recoseg_hf.inference.timing import StageClock
@@ -116,18 +117,18 @@ def _refine(
     from recoseg_hf.inference.remembered import remember_case
 
     clock, seconds = StageClock("preprocess"), {}
-    canonical, model, described = canonical_scans(case), remember_case(pipeline), describe_model(pipeline)
+    cut, model, described = BrainWindow.around(case), remember_case(pipeline), describe_model(pipeline)
     rounds, mask = [], None
     for number, (steps, samples) in enumerate(limits.rounds, 1):
         given = settings | {"num_inference_steps": steps, "num_samples": samples}
-        prediction = predict_canonical(model, case, canonical, clock, given, slice_batch_size, progress)
+        prediction = predict_cut(model, case, cut, clock, given, slice_batch_size, progress)
         dice = None if mask is None else _dice(mask, prediction.mask.data)
         mask, before, seconds = prediction.mask.data, seconds, clock.seconds()
         clock.enter(None)  # what the caller does with it does not count
         ended = limits.reached(number, dice, before, seconds)
         rounds.append(_round(prediction, seconds, dice))
         added = {"model": described, "seconds": seconds, "refinement": {"rounds": [*rounds], "ended": ended}}
-        found = Refinement(replace(prediction, report=prediction.report | added), **rounds[-1], ended=ended)
+        found = Refinement(altered(prediction, report=prediction.report | added), **rounds[-1], ended=ended)
         yield found
         del prediction, found  # so that one whole result less is in memory while the next is made
         if ended:

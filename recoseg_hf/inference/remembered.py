@@ -30,6 +30,10 @@ class RememberedDraws:
         """As the pipeline's."""
         return super().__call__(*volumes, **{"shared_noise": self.shared_noise} | options)
 
+    def compute(self, *volumes: Any, **options: Any) -> Any:
+        """As the pipeline's."""
+        return super().compute(*volumes, **{"shared_noise": self.shared_noise} | options)
+
     def denoise(
         self,
         conditions: torch.Tensor,

@@ -59,7 +59,7 @@ def build_report(
 def measure(mask: Volume, labels: Volume | None) -> dict[str, float]:
     """How much tumour there is: `tumour_voxels`, `tumour_volume_ml`, and `region_volumes`."""
     return {
-        "tumour_voxels": int(mask.data.sum(dtype=int)),
+        "tumour_voxels": int(np.count_nonzero(mask.data)),
         "tumour_volume_ml": volume_ml(mask.data != 0, mask),
         **region_volumes(labels),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from recoseg_hf.imaging.layout import SYNTHETIC_MARK
 from recoseg_hf.imaging.volume import write_volume
 from recoseg_hf.inference.overview import draw_overview
 from recoseg_hf.inference.page import write_page
+from recoseg_hf.inference.page.scene import Scene
 from recoseg_hf.inference.prediction import Prediction
 from recoseg_hf.inference.staging import moving_alone, staging_folder
 
@@ -33,13 +34,20 @@ _SUFFIXES = {
     "report": "_report.json",  # moved into place last: where it is, the rest is complete
 }
 _VOLUMES = ("t1ce", "probability", "residual", "uncertainty", "mask", "labels")
+OUTPUTS = (*_VOLUMES, "overview", "page")
+"""What of a result may be asked for by name; its report is always there, and a T1ce's sidecar with the T1ce."""
+
 _WRITERS = 2  # gzip leaves Python's lock, so two volumes are compressed side by side
 
 
 def write_prediction(
-    prediction: Prediction, case: Case, output_dir: str | Path, overwrite: bool = False
+    prediction: Prediction,
+    case: Case,
+    output_dir: str | Path,
+    overwrite: bool = False,
+    outputs: Collection[str] | None = None,
 ) -> dict[str, Path]:
-    """Write a prediction's volumes, report, overview picture and page.
+    """Write a prediction's volumes, report, overview picture and page, or some of these.
 
     The files appear together at the end; a failure or Ctrl-C leaves the folder as it was. The report holds the SHA-256
     of each other file, so that a later run can tell whether the result is whole. The synthetic T1ce bears
@@ -51,23 +59,25 @@ def write_prediction(
         case: gives the subject's name and the scans of the overview.
         output_dir: made where it is missing.
         overwrite: replace an earlier result of the subject, whole.
+        outputs: names out of `OUTPUTS`, of which those are written that there are; None is all. What is not asked for
+            is not computed either.
 
     Returns:
         The files by content: `mask`, `probability`, `overview`, `page`, `report`, and where there are such,
         `t1ce`, `t1ce_sidecar`, `residual`, `uncertainty`, `labels`.
 
     Raises:
-        InputError: there is an earlier result, a file would replace one of the case's scans, or the folder cannot be
-            written to.
+        InputError: an output is unknown, there is an earlier result, a file would replace one of the case's scans, or
+            the folder cannot be written to.
     """
-    output_dir = Path(output_dir)
+    output_dir, chosen = Path(output_dir), chosen_outputs(outputs)
     check_outputs(case, output_dir, overwrite)
     final = output_paths(case.subject, output_dir)
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         with staging_folder(output_dir) as staging:
             staged = output_paths(case.subject, staging)
-            written = _write_all(prediction, case, staged)
+            written = _write_all(prediction, case, staged, chosen)
             with moving_alone(output_dir):
                 _check_still_free(case, output_dir, overwrite)
                 with _all_or_none(final, staging / "earlier"):
@@ -75,9 +85,26 @@ def write_prediction(
                         os.replace(staged[name], final[name])
         sync(output_dir)
     except OSError as error:
-        room = _room(prediction, output_dir) if is_full_disk(error) else ""
+        room = _room(prediction, output_dir, chosen) if is_full_disk(error) else ""
         raise _not_writable(output_dir, error.strerror or str(error), room) from error
     return {name: final[name] for name in written}
+
+
+def chosen_outputs(outputs: Collection[str] | None) -> tuple[str, ...]:
+    """Return the names that were asked for in the order of `OUTPUTS`; all for None.
+
+    Raises:
+        InputError: there is no such output, or none was named.
+    """
+    if outputs is None:
+        return OUTPUTS
+    unknown = [name for name in outputs if name not in OUTPUTS]
+    if unknown or not outputs:
+        found = f"there is no {', '.join(map(repr, unknown))}" if unknown else "none is named"
+        raise InputError(
+            "outputs", found, f"names out of {', '.join(OUTPUTS)}", "Name some of these, or leave it out."
+        )
+    return tuple(name for name in OUTPUTS if name in outputs)
 
 
 @contextlib.contextmanager
@@ -148,9 +175,9 @@ def check_output_folder(output_dir: Path) -> None:
         raise _not_writable(output_dir, "permission denied")
 
 
-def _room(prediction: Prediction, output_dir: Path) -> str:
+def _room(prediction: Prediction, output_dir: Path, chosen: Sequence[str]) -> str:
     """Say what the volumes take at most, which is before they are compressed, and what there is."""
-    volumes = [getattr(prediction, name) for name in _VOLUMES]
+    volumes = [getattr(prediction, name) for name in _VOLUMES if name in chosen]
     needed = sum(volume.data.nbytes for volume in volumes if volume is not None)
     return f": up to {needed / 1e6:.1f} MB are needed, and {free_bytes(output_dir) / 1e6:.1f} MB are free or allowed"
 
@@ -160,35 +187,41 @@ def _not_writable(output_dir: Path, reason: str, room: str = "") -> InputError:
     return InputError(output_dir, found, "a writable folder", "Free space, check permissions, or choose another one.")
 
 
-def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path]) -> list[str]:
-    """Write every file under its staged path; return what was written, the report last."""
+def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path], chosen: Sequence[str]) -> list[str]:
+    """Write what was chosen under its staged path; return what was written, the report last."""
     started = time.perf_counter()
-    volumes = {name: getattr(prediction, name) for name in _VOLUMES if getattr(prediction, name) is not None}
+    written = [name for name in chosen if name not in _VOLUMES or getattr(prediction, name) is not None]
     with ThreadPoolExecutor(_WRITERS) as pool:
-        jobs = [pool.submit(_write_overview, prediction, case, paths["overview"])]
-        jobs += [pool.submit(write_page, prediction, case, paths["page"])]
-        jobs += [pool.submit(write_volume, paths[name], volume) for name, volume in volumes.items()]
+        jobs = [
+            pool.submit(write_volume, paths[name], getattr(prediction, name)) for name in written if name in _VOLUMES
+        ]
         try:
+            _draw(prediction, case, {name: paths[name] for name in ("overview", "page") if name in chosen})
             for job in jobs:
                 job.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun is not waited for
             raise
-    written = [*volumes, "overview", "page"]
     report = prediction.report
-    if "t1ce" in volumes:
+    if "t1ce" in written:
         write_json(paths["t1ce_sidecar"], synthetic_sidecar(report, case.t1ce is not None))
         written.append("t1ce_sidecar")
     outputs = {name: sha256_file(paths[name]) for name in written}
     seconds = report["seconds"] | {"write": round(time.perf_counter() - started, 3)}
-    write_json(paths["report"], report | {"seconds": seconds, "outputs": outputs})
+    asked_for = {} if chosen == OUTPUTS else {"asked_for": [*chosen]}
+    write_json(paths["report"], report | {"seconds": seconds, "outputs": outputs} | asked_for)
     return [*written, "report"]
 
 
-def _write_overview(prediction: Prediction, case: Case, path: Path) -> None:
-    picture = draw_overview(case, prediction)
-    with atomic_write(path) as temporary:
-        picture.save(temporary)
+def _draw(prediction: Prediction, case: Case, paths: dict[str, Path]) -> None:
+    """Draw overview and page, or one of them, from one scene."""
+    scene = Scene.of(prediction, case) if paths else None
+    if "overview" in paths:
+        picture = draw_overview(case, prediction, scene)
+        with atomic_write(paths["overview"]) as temporary:
+            picture.save(temporary)
+    if "page" in paths:
+        write_page(prediction, case, paths["page"], scene)
 
 
 def synthetic_sidecar(report: dict[str, Any], real_t1ce: bool) -> dict[str, Any]:

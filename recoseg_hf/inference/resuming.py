@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.nifti import read_nifti
 from recoseg_hf.imaging.paths import IMAGE_SUFFIXES
-from recoseg_hf.inference.results import output_paths
+from recoseg_hf.inference.results import OUTPUTS, output_paths
 from recoseg_hf.inference.staging import is_being_made
 from recoseg_hf.json_files import is_nested_deeply, mismatch
 
@@ -26,7 +26,12 @@ _PLACES = ("device",)  # where a result was computed, not what
 
 
 def standing_report(
-    subject: str, folder: Path, inputs: Mapping[str, str], model: Mapping[str, Any], settings: Mapping[str, Any]
+    subject: str,
+    folder: Path,
+    inputs: Mapping[str, str],
+    model: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    asked_for: Sequence[str] = OUTPUTS,
 ) -> dict[str, Any] | None:
     """Return the report of a finished result made from the same scans by the same model, settings and version.
 
@@ -39,13 +44,14 @@ def standing_report(
         inputs: hash of each scan's file, see `report.input_hashes`.
         model: what `report.describe_model` says.
         settings: what `report.resolve_settings` says.
+        asked_for: outputs that are wanted; a result with more of them stands too.
 
     Returns:
         The report, or None where the case is to be predicted.
 
     Raises:
-        InputError: there is a finished result that was made otherwise, a volume changed since it was written, or
-            files without a report that no killed run left.
+        InputError: there is a finished result that was made otherwise or without an output that is wanted, a volume
+            changed since it was written, or files without a report that no killed run left.
     """
     paths = output_paths(subject, folder)
     present = [path.name for path in paths.values() if path.exists()]
@@ -60,6 +66,7 @@ def standing_report(
         return None
     _check_same_scans(paths["report"], report["inputs"], inputs)
     _check_made_alike(paths["report"], report, model, settings)
+    _check_asked_for(paths["report"], report.get("asked_for", OUTPUTS), asked_for)
     return report
 
 
@@ -125,6 +132,15 @@ def _check_made_alike(
         found = f"it was made with {', '.join(f'{name} {then.get(name)}' for name in differing)}"
         remedy = _DTYPE if then.get("dtype") != now.get("dtype") else _ASK
         raise InputError(path, found, ", ".join(f"{name} {now[name]}" for name in differing), remedy)
+
+
+def _check_asked_for(path: Path, then: Sequence[str], now: Sequence[str]) -> None:
+    """What the other run left out is not made here: its result would be replaced, whole."""
+    names = [name for name in OUTPUTS if name in then] if isinstance(then, Sequence) else []
+    lacking = [name for name in now if name not in names]
+    if lacking:
+        found = f"only {', '.join(names) or 'its report'} was asked for"
+        raise InputError(path, found, f"a result with {', '.join(lacking)} too", _ASK)
 
 
 def _making(model: Mapping[str, Any], settings: Mapping[str, Any], versions: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from recoseg_hf.imaging.case import Case
@@ -32,6 +34,8 @@ def canonical(volume: Volume) -> Volume:
 
 def brain_of(case: Case) -> np.ndarray:
     """Return the brain of a case, bool (X, Y, Z) on the canonical grid."""
+    if is_regular(*ras_grid(case.flair.shape, case.flair.affine), spacing=1.0):
+        return to_ras(case.brain, case.flair.affine)[0]
     flair, t1, t2 = (canonical(getattr(case, name)).data != 0 for name in CONDITIONS)
     return flair | t1 | t2
 
@@ -43,13 +47,20 @@ def brain_window(brain: np.ndarray) -> tuple[int, int, int, int]:
 
 def grey_limits(data: np.ndarray, brain: np.ndarray) -> tuple[float, float]:
     """Return the intensities that are shown black and white."""
-    low, high = np.percentile(data[brain], _WINDOW)
-    return float(low), float(high)
+    low, high = _percentiles(data, brain, _WINDOW)
+    return low, high
 
 
 def heat_limit(residual: np.ndarray, brain: np.ndarray) -> float:
     """Return the residual at which the heat map ends; 1 for a residual that is zero everywhere."""
-    return float(np.percentile(residual[brain], HEAT_PERCENTILE)) or 1.0
+    return _percentiles(residual, brain, [HEAT_PERCENTILE])[0] or 1.0
+
+
+def _percentiles(data: np.ndarray, brain: np.ndarray, percentages: Sequence[float]) -> list[float]:
+    from recoseg_hf.pipeline.preprocessing import percentiles  # loads torch
+
+    # Transposed, voxels that lie together in memory are gathered together, at twice the speed.
+    return percentiles(data.T[brain.T].astype(np.float32, copy=False), percentages)
 
 
 def choose_slices(mask: np.ndarray, brain: np.ndarray) -> list[int]:

@@ -69,10 +69,12 @@ def nested_labels(
     Returns:
         uint8 of that shape: 1 core that does not enhance, 2 oedema, 4 enhancing (as in BraTS 2017 to 2021).
     """
-    enhances = enhancing > threshold
-    core = enhances | (tumour_core > threshold)
-    labels = np.where(enhances, ENHANCING_LABELS[-1], np.where(core, NECROTIC_LABEL, OEDEMA_LABEL))
-    return np.where(mask != 0, labels, 0).astype(np.uint8)
+    inside = mask != 0
+    enhances = inside & (enhancing > threshold)
+    labels = np.where(inside, np.uint8(OEDEMA_LABEL), np.uint8(0))
+    np.copyto(labels, NECROTIC_LABEL, where=inside & (tumour_core > threshold))
+    np.copyto(labels, ENHANCING_LABELS[-1], where=enhances)
+    return labels
 
 
 def parse_names(names: str, allowed: tuple[str, ...], setting: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from .memory import run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
+from .stack_result import StackResult
 
 EMBEDDED_MODEL = Path(__file__).resolve().parent.parent / "pretrained" / "recoseg-small"
 ENSEMBLE_SAMPLES = 4
@@ -203,6 +204,43 @@ class ReCoSegPipeline(DiffusionPipeline):
                 model needs and that is neither given nor waived.
             MemoryError: if not even a single slice fits into the device's memory.
         """
+        result = self.compute(
+            flair, t1, t2, t1ce, num_inference_steps, generator, num_samples, mask_threshold, slice_batch_size,
+            residual_source, callback_on_step_end, t1ce_measurement, shared_noise=shared_noise,
+        )  # fmt: skip
+        maps = {name: result.restored(name) for name in result.maps}
+        output = ReCoSegPipelineOutput(
+            mask=seeded_mask(maps["wt"], result.mask_threshold, self.config.seed_threshold),
+            probability=maps["wt"],
+            t1ce=maps.get("t1ce"),
+            residual=maps.get("residual"),
+            uncertainty=maps.get("uncertainty"),
+            residual_source=result.residual_source,
+            region_probabilities={name: maps[name] for name in self.region_names},
+        )
+        return output if return_dict else output.to_tuple()
+
+    @torch.no_grad()
+    def compute(
+        self,
+        flair: Slices,
+        t1: Slices,
+        t2: Slices,
+        t1ce: Slices | None = None,
+        num_inference_steps: int | None = None,
+        generator: torch.Generator | None = None,
+        num_samples: int | None = None,
+        mask_threshold: float | None = None,
+        slice_batch_size: int = 16,
+        residual_source: str | None = None,
+        callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
+        t1ce_measurement: Measurement | None = None,
+        shared_noise: bool = False,
+    ) -> StackResult:
+        """Do what a call does, and leave the maps on the nets' grid: who needs one of them brings back that one.
+
+        Takes the arguments of a call but `return_dict`, and raises what it does.
+        """
         images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
         check_measurement(t1ce_measurement, "t1ce" in images, self.synthesizer)
         source = self.resolve_source(residual_source, "t1ce" in images and t1ce_measurement is None)
@@ -218,8 +256,11 @@ class ReCoSegPipeline(DiffusionPipeline):
             )
         residual = self._residual(stack, draws, source)
         probabilities = self._segment(stack, draws, residual, source, slice_batch_size)
-        output = self._restore(stack, draws, residual, probabilities, source, threshold)
-        return output if return_dict else output.to_tuple()
+        maps = {name: probabilities[:, i : i + 1] for i, name in enumerate(self.region_names)}
+        maps |= self._drawn_maps(stack, draws)
+        if residual is not None:
+            maps["residual"] = residual
+        return StackResult(stack.grid, stack.source_brain, maps, source, threshold)
 
     def preprocess(
         self, images: Mapping[str, torch.Tensor], t1ce_measurement: Measurement | None = None
@@ -238,6 +279,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             config.upper_percentile,
             config.normalization,
             seen,
+            "static_residual" in self.channels,
         )
 
     def resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
@@ -392,30 +434,15 @@ class ReCoSegPipeline(DiffusionPipeline):
             extra["class_labels"] = torch.full((len(inputs),), label, device=inputs.device)
         return self._unfold(self._run(self.segmenter, self._fold(inputs), 0, **extra)).sigmoid()
 
-    def _restore(
-        self,
-        stack: PreparedStack,
-        draws: torch.Tensor | None,
-        residual: torch.Tensor | None,
-        probabilities: torch.Tensor,
-        source: str,
-        threshold: float,
-    ) -> ReCoSegPipelineOutput:
-        def to_source(values: torch.Tensor) -> np.ndarray:
-            return (stack.grid.to_source(values) * stack.source_brain).numpy()
-
-        regions = {name: to_source(probabilities[:, i : i + 1]) for i, name in enumerate(self.region_names)}
+    def _drawn_maps(self, stack: PreparedStack, draws: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        """The mean of the draws and their spread, in source units: float32 (N, 1, S, S)."""
+        if draws is None:
+            return {}
         scale = stack.t1ce_scale
-        spread = draws is not None and len(draws) > 1
-        return ReCoSegPipelineOutput(
-            mask=seeded_mask(regions["wt"], threshold, self.config.seed_threshold),
-            probability=regions["wt"],
-            t1ce=None if draws is None else to_source(scale.from_unit(draws.mean(dim=0))),
-            residual=None if residual is None else to_source(residual),
-            uncertainty=to_source(sample_spread(draws, stack.brain) * (scale.bright - scale.dark)) if spread else None,
-            residual_source=source,
-            region_probabilities=regions,
-        )
+        maps = {"t1ce": scale.from_unit(draws.mean(dim=0))}
+        if len(draws) > 1:
+            maps["uncertainty"] = sample_spread(draws, stack.brain) * (scale.bright - scale.dark)
+        return maps
 
     def _run(self, net: UNet2DModel, inputs: torch.Tensor, timestep: torch.Tensor | int, **extra) -> torch.Tensor:
         return run_slices_apart(net, inputs.to(net.dtype), timestep, **extra).float()

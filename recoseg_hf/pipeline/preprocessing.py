@@ -4,7 +4,7 @@ All statistics are taken over the brain of the whole stack, one volume, and neve
 not depend on how much tumour it holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,39 @@ import torch.nn.functional as F
 NORMALIZATIONS = ("zscore", "robust")
 ROBUST_WINDOW = (-3.0, 6.0)
 QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard deviations
+_BINS = 2**16  # whose counts fit a processor's cache
+
+
+def percentiles(values: np.ndarray, percentages: Sequence[float]) -> list[float]:
+    """Return what `np.percentile` does, in a third of its time: of a million values only those around each are sorted.
+
+    Floats from 0 up are in the order of their bits, taken as whole numbers; the leading bits say in which of 65,536
+    bins a value lies, and the counts say which bins hold the values between which a percentile lies.
+
+    Args:
+        values: float32 (M,), M > 0.
+        percentages: 0 to 100.
+
+    Returns:
+        Interpolated linearly, in double precision: within 1e-7 of `np.percentile`, which takes differences in single.
+    """
+    bits = (values + np.float32(0)).view(np.int32)  # -0 becomes 0
+    first, last = int(bits.min()), int(bits.max())
+    if first < 0:  # a value is below 0
+        return np.percentile(values, percentages).tolist()
+    bins = (bits - np.int32(first)) >> max(0, (last - first).bit_length() - _BINS.bit_length() + 1)
+    counts = torch.bincount(torch.from_numpy(bins)).numpy()
+    ends = np.cumsum(counts)
+    places = np.asarray(percentages, np.float64) / 100 * (values.size - 1)
+    below = np.floor(places).astype(np.int64)
+    ranks = np.stack([below, np.minimum(below + 1, values.size - 1)])
+    holding = np.searchsorted(ends, ranks, "right")
+    chosen = np.zeros(counts.size, bool)
+    chosen[holding] = True
+    kept = np.sort(values[chosen[bins]]).astype(np.float64)
+    skipped = np.cumsum(np.where(chosen, 0, counts))  # values of the bins before that were left out
+    low, high = kept[ranks - skipped[holding]]
+    return (low + (high - low) * (places - below)).tolist()
 
 
 @dataclass(frozen=True)
@@ -48,10 +81,10 @@ class IntensityScale:
         Raises:
             ValueError: if the brain is empty or has one intensity only, or the normalization is unknown.
         """
-        values = stack[brain].numpy()
+        values = _values_within(stack, brain)
         if values.size == 0:
             raise ValueError("no voxel differs from zero; expected a skull-stripped brain on a zero background.")
-        low, first, median, third, high = np.percentile(values, [lower, 25, 50, 75, upper]).tolist()
+        low, first, median, third, high = percentiles(values, [lower, 25, 50, 75, upper])
         if not high > low:
             raise ValueError(f"intensities are constant ({low:g}) between percentiles {lower:g} and {upper:g}.")
         if normalization == "robust":
@@ -74,11 +107,18 @@ class IntensityScale:
 
     def to_unit(self, stack: torch.Tensor) -> torch.Tensor:
         """Source units to [0, 1]."""
-        return ((stack - self.dark) / (self.bright - self.dark)).clamp(0, 1)
+        return torch.sub(stack, self.dark).div_(self.bright - self.dark).clamp_(0, 1)
 
     def from_unit(self, unit: torch.Tensor) -> torch.Tensor:
         """[0, 1] to source units."""
         return unit * (self.bright - self.dark) + self.dark
+
+
+def _values_within(stack: torch.Tensor, brain: torch.Tensor) -> np.ndarray:
+    """Return the values in the brain, (M,), in the order of memory, which is several times faster than another."""
+    if stack.stride(-1) != 1:
+        stack, brain = stack.transpose(1, 2), brain.transpose(1, 2)
+    return stack.numpy()[brain.numpy()]  # a fifth of torch's time
 
 
 @dataclass(frozen=True)
@@ -108,33 +148,77 @@ class ModelGrid:
             field_of_view: side of the window in pixels of 1 mm.
             image_size: side in pixels of the nets.
         """
-        rows = brain.any(dim=0).any(dim=1).nonzero().flatten()
-        columns = brain.any(dim=0).any(dim=0).nonzero().flatten()
-        first, last = torch.stack([rows[[0, -1]], columns[[0, -1]]], dim=1).tolist()
+        seen = brain.numpy().any(axis=0)  # a fortieth of torch's time
+        first, last = zip(*(np.flatnonzero(seen.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)), strict=True)
         side = max(field_of_view, *(b - a + 1 for a, b in zip(first, last, strict=True)))
         top, left = ((a + b + 1 - side) // 2 for a, b in zip(first, last, strict=True))
         return cls(brain.shape[1], brain.shape[2], top, left, side, image_size)
 
-    def _margins(self) -> tuple[int, int, int, int]:
-        below = self.top + self.field_of_view - self.height
-        right = self.left + self.field_of_view - self.width
-        return (-self.left, right, -self.top, below)
-
     def to_model(self, stack: torch.Tensor, background: float = 0.0) -> torch.Tensor:
         """(N, H, W) on the source grid to (N, 1, S, S) on the nets' grid, without aliasing."""
-        window = F.pad(stack.float(), self._margins(), value=background)[:, None]
-        return _resize(window, self.image_size)
+        rows, columns, (above, left) = self._shares()
+        inside = stack[:, rows, columns].float()
+        if self.image_size == self.field_of_view:
+            margins = (left, self.field_of_view - left - inside.shape[2], above)
+            return F.pad(inside, (*margins, self.field_of_view - above - inside.shape[1]), value=background)[:, None]
+        weights = _resizing(self.field_of_view, self.image_size)
+        down, across = (
+            weights[:, start : start + n] for start, n in zip((above, left), inside.shape[1:], strict=True)
+        )
+        resized = _resized(inside - background if background else inside, down, across)
+        return (resized + background if background else resized)[:, None]
 
-    def to_source(self, stack: torch.Tensor) -> torch.Tensor:
-        """(N, 1, S, S) on the nets' grid to (N, H, W) on the source grid; zero outside the window."""
-        window = _resize(stack.float(), self.field_of_view)[:, 0]
-        return F.pad(window, tuple(-margin for margin in self._margins()))
+    def to_source(self, stack: torch.Tensor, columns_first: bool = False) -> torch.Tensor:
+        """(N, 1, S, S) on the nets' grid to (N, H, W) on the source grid; zero outside the window.
+
+        Args:
+            stack: on the nets' grid.
+            columns_first: lay each slice out in memory as its transpose, which changes no value's place in the result.
+        """
+        rows, columns, (above, left) = self._shares()
+        count, across = rows.stop - rows.start, columns.stop - columns.start
+        window = stack.float()[:, 0]
+        if self.image_size == self.field_of_view:
+            inside = window[:, above : above + count, left : left + across].clone()
+        else:
+            weights = _resizing(self.image_size, self.field_of_view)
+            parts = weights[above : above + count], weights[left : left + across]
+            inside = (
+                _resized(window.transpose(1, 2), *parts[::-1]).transpose(1, 2)
+                if columns_first
+                else (_resized(window, *parts))
+            )
+        if (count, across) == (self.height, self.width):
+            return inside
+        whole = torch.zeros(len(stack), self.height, self.width)
+        whole[:, rows, columns] = inside
+        return whole
+
+    def _shares(self) -> tuple[slice, slice, tuple[int, int]]:
+        """Return the source's rows and columns that the window holds, and where in the window they start."""
+        firsts = [max(self.top, 0), max(self.left, 0)]
+        ends = [min(self.top + self.field_of_view, self.height), min(self.left + self.field_of_view, self.width)]
+        rows, columns = (slice(first, end) for first, end in zip(firsts, ends, strict=True))
+        return rows, columns, (firsts[0] - self.top, firsts[1] - self.left)
 
 
-def _resize(stack: torch.Tensor, size: int) -> torch.Tensor:
-    if stack.shape[-1] == size:
-        return stack
-    return F.interpolate(stack, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+def _resizing(source: int, target: int) -> torch.Tensor:
+    """Return how each of `target` pixels is made of `source` pixels, float32 (target, source), without aliasing."""
+    unit = torch.eye(source)[None, None]
+    return F.interpolate(unit, size=(target, source), mode="bilinear", antialias=True, align_corners=False)[0, 0]
+
+
+def _resized(stack: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
+    """Resize (N, h, w) to (N, H, W) by weights (H, h) and (W, w): two products, a quarter of `interpolate`'s time.
+
+    What lies together in memory is summed up first.
+    """
+    count = len(stack)
+    down, across = (weights.expand(count, -1, -1) for weights in (down, across))
+    if stack.stride(-1) == 1:
+        return torch.bmm(down, torch.bmm(stack, across.transpose(1, 2)))
+    narrowed = torch.bmm(stack.transpose(1, 2), down.transpose(1, 2))
+    return torch.bmm(narrowed.transpose(1, 2), across.transpose(1, 2))
 
 
 @dataclass(frozen=True)
@@ -143,7 +227,7 @@ class PreparedStack:
 
     Attributes:
         conditions: float32 (N, 3, S, S), FLAIR, T1 and T2, zero mean and unit variance in the brain.
-        t1: float32 (N, 1, S, S) in [0, 1], for the static residual.
+        t1: float32 (N, 1, S, S) in [0, 1], for the static residual; None where it was not asked for.
         t1ce: float32 (N, 1, S, S) in [0, 1], or None.
         brain: bool (N, 1, S, S).
         source_brain: bool (N, H, W).
@@ -152,7 +236,7 @@ class PreparedStack:
     """
 
     conditions: torch.Tensor
-    t1: torch.Tensor
+    t1: torch.Tensor | None
     t1ce: torch.Tensor | None
     brain: torch.Tensor
     source_brain: torch.Tensor
@@ -161,7 +245,7 @@ class PreparedStack:
 
     def filled_slices(self) -> torch.Tensor:
         """Positions of the slices that hold brain on the nets' grid, int64, lowest first; only these are computed."""
-        return self.brain.flatten(1).any(dim=1).nonzero().flatten()
+        return torch.from_numpy(np.flatnonzero(self.brain.flatten(1).numpy().any(axis=1)))
 
 
 def prepare_stack(
@@ -172,6 +256,7 @@ def prepare_stack(
     upper_percentile: float,
     normalization: str = "zscore",
     t1ce_slices: torch.Tensor | None = None,
+    with_t1: bool = True,
 ) -> PreparedStack:
     """Clip, normalise and resample one volume (paper, section "Pre-processing": percentiles 1 and 99, z-score).
 
@@ -183,11 +268,13 @@ def prepare_stack(
         lower_percentile, upper_percentile: clipping limits, 0 to 100, over the brain.
         normalization: see `IntensityScale.measure`.
         t1ce_slices: bool (N,), where T1ce was measured, from which its statistics are taken; None is everywhere.
+        with_t1: False leaves `PreparedStack.t1` out, for a model that does not look at it.
 
     Raises:
         ValueError: naming the modality, if one is constant or empty.
     """
-    brain = (images["flair"] != 0) | (images["t1"] != 0) | (images["t2"] != 0)
+    flair, t1, t2 = (images[name].numpy() != 0 for name in ("flair", "t1", "t2"))  # a third of torch's time
+    brain = torch.from_numpy(flair | t1 | t2)
     scales = {}
     for name, stack in images.items():
         measured = brain if name != "t1ce" or t1ce_slices is None else brain & t1ce_slices[:, None, None]
@@ -201,11 +288,13 @@ def prepare_stack(
         for name in ("flair", "t1", "t2")
     ]
     units = {  # zero is the background here, so that the window's edge and the brain's outside look alike
-        name: grid.to_model(scales[name].to_unit(images[name]) * brain) for name in ("t1", "t1ce") if name in images
+        name: grid.to_model(scales[name].to_unit(images[name]).mul_(brain))
+        for name in (("t1", "t1ce") if with_t1 else ("t1ce",))
+        if name in images
     }
     return PreparedStack(
         conditions=torch.cat(conditions, dim=1),
-        t1=units["t1"],
+        t1=units.get("t1"),
         t1ce=units.get("t1ce"),
         brain=grid.to_model(brain) > 0.5,
         source_brain=brain,

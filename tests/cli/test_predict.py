@@ -47,6 +47,14 @@ def test_a_case_folder(case_dir, tiny_model, tmp_path):
     assert read_labels(out / "sub-01_mask.nii.gz").data.sum() == report["results"]["tumour_voxels"]
 
 
+def test_chosen_outputs(case_dir, tiny_model, tmp_path):
+    result = predict(case_dir, "-o", tmp_path / "out", "--outputs", "labels, mask", model=tiny_model)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {"sub-01_mask.nii.gz", "sub-01_report.json"}
+    assert "Whole tumour:" in result.stdout
+    assert "Picture" not in result.stdout
+
+
 def test_single_files_and_every_setting(case_dir, tiny_model, tmp_path):
     files = [f"--{name}={case_dir / f'sub-01_{name}.nii.gz'}" for name in ("flair", "t1", "t2")]
     settings = ["--steps=4", "--threshold=0.4", "--seed=5", "--samples=2", "--residual-source=ensemble"]
@@ -125,6 +133,8 @@ def test_no_t1ce_needs_a_choice(case_dir, tiny_model, tmp_path):
         (["case", "--flair", "f.nii"], "give either the folder case or --flair, not both"),
         (["--flair", "f.nii"], "missing: --t1, --t2"),
         (["case", "--residual-source", "guess"], "'guess' is not one of 'measured', 'ensemble', 'none'"),
+        (["case", "--outputs", "mask,pet"], "there is no 'pet'; expected names out of"),
+        (["case", "--outputs", ","], "none is named"),
         (["case", "--threshold", "2"], "less than or equal to 1"),
         (["case", "--threshold", "1"], "--threshold 1; expected a number between 0 and 1, neither of them"),
         (

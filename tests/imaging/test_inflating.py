@@ -7,9 +7,17 @@ import zlib
 import numpy as np
 import pytest
 
-from recoseg_hf.imaging.inflating import Inflated
+from recoseg_hf.imaging import inflating
+from recoseg_hf.imaging.inflating import Inflated, deflated
 
 CONTENT = np.random.default_rng(0).integers(0, 20, 200_000, np.uint8).tobytes()
+
+
+@pytest.fixture(params=["zlib", "isal"], autouse=True)
+def library(request, monkeypatch):
+    """Both libraries by turns, isal where it is installed."""
+    found = pytest.importorskip("isal.isal_zlib") if request.param == "isal" else None
+    monkeypatch.setattr(inflating, "isal_zlib", found)
 
 
 def pieces(packed, size):
@@ -67,3 +75,20 @@ def test_damage(damage, error, match):
         pieces(packed, 2**16)
     with pytest.raises((OSError, EOFError, zlib.error)):
         gzip.decompress(packed)
+
+
+def test_what_is_deflated_is_a_gzip_file_without_name_and_time(library):
+    packed = deflated(CONTENT)
+    assert gzip.decompress(packed) == CONTENT
+    assert packed[:8] == b"\x1f\x8b\x08\x00" + bytes(4)
+    assert deflated(CONTENT) == packed
+    assert len(deflated(bytes(2**20))) < 2**14
+
+
+def test_damage_far_into_a_member_is_told_by_zlib(library):
+    packed = bytearray(gzip.compress(np.random.default_rng(1).bytes(2**20), 0))
+    packed[2**19] ^= 0xFF  # stored, so that only the checksum at the end can tell
+    stream = Inflated(io.BytesIO(bytes(packed)))
+    assert sum(len(stream.read(2**16)) for _ in range(15)) == 15 * 2**16
+    with pytest.raises(gzip.BadGzipFile, match="CRC check failed"):
+        stream.read(2**17)

@@ -245,3 +245,27 @@ def test_a_cohort_of_nothing_or_of_one_name_twice_is_refused(tiny_pipeline, tmp_
         find_cohort(tmp_path)
     with pytest.raises(InputError, match="Rename one, or predict them apart"):
         next(predict_cohort(tiny_pipeline, folders, tmp_path / "out"))
+
+
+def test_a_result_stands_where_it_has_all_that_is_asked_for(tiny_pipeline, cohort):
+    assert states(predict(tiny_pipeline, cohort, outputs=["mask"])) == ["skipped", "skipped"]
+    few = cohort / "few"
+    (few / "cases").mkdir(parents=True)
+    shutil.copytree(cohort / "cases" / "sub-01", few / "cases" / "sub-01")
+    assert states(predict(tiny_pipeline, few, outputs=["mask", "probability", "labels"])) == ["done"]
+    assert states(predict(tiny_pipeline, few, outputs=["probability", "mask"])) == ["skipped"]
+    before = result_bytes(few / "out")
+    (refused,) = predict(tiny_pipeline, few, outputs=["mask", "page"])
+    assert refused.state == "failed"
+    assert (
+        "sub-01_report.json: only probability, mask, labels was asked for; expected a result with page too. "
+        "Choose another output folder, or ask to overwrite."
+    ) in refused.message
+    assert result_bytes(few / "out") == before
+    assert states(predict(tiny_pipeline, few, overwrite=True)) == ["done"]
+    assert states(predict(tiny_pipeline, few)) == ["skipped"]
+
+
+def test_an_unknown_output_stops_a_cohort_before_its_first_case(tiny_pipeline, cohort):
+    with pytest.raises(InputError, match="outputs: there is no 'pet'"):
+        predict(tiny_pipeline, cohort, outputs=["pet"])

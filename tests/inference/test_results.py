@@ -160,3 +160,44 @@ def test_being_stopped_while_the_files_are_moved_leaves_the_folder_as_it_was(
     with pytest.raises(KeyboardInterrupt):
         write_prediction(prediction, case, tmp_path, overwrite=overwrite)
     assert contents(tmp_path) == before
+
+
+class TestChosenOutputs:
+    def test_what_is_not_asked_for_is_neither_written_nor_brought_back(self, tiny_pipeline, case, tmp_path):
+        fresh = predict_case(tiny_pipeline, case)
+        files = write_prediction(fresh, case, tmp_path, outputs=("labels", "mask"))
+        assert files.keys() == {"mask", "report"}  # the model has no labels
+        assert {file.name for file in tmp_path.iterdir()} == {"sub-01_mask.nii.gz", "sub-01_report.json"}
+        assert callable(fresh.__dict__["t1ce"])
+        assert callable(fresh.__dict__["residual"])
+        report = json.loads(files["report"].read_text())
+        assert report["asked_for"] == ["mask", "labels"]
+        assert report["outputs"].keys() == {"mask"}
+
+    def test_a_volume_has_the_same_bytes_alone(self, case, prediction, tmp_path):
+        everything = write_prediction(prediction, case, tmp_path / "all")
+        for name in ("t1ce", "overview", "page"):
+            files = write_prediction(prediction, case, tmp_path / name, outputs=[name])
+            assert files.keys() == {name, "report"} | ({"t1ce_sidecar"} if name == "t1ce" else set())
+            assert files[name].read_bytes() == everything[name].read_bytes()
+        assert "asked_for" not in json.loads(everything["report"].read_text())
+
+    def test_an_earlier_result_is_replaced_whole(self, case, prediction, tmp_path):
+        write_prediction(prediction, case, tmp_path)
+        files = write_prediction(prediction, case, tmp_path, overwrite=True, outputs=["mask"])
+        assert {file.name for file in tmp_path.iterdir()} == {file.name for file in files.values()}
+
+    @pytest.mark.parametrize(
+        ("outputs", "message"),
+        [
+            (
+                ["mask", "pet"],
+                r"^outputs: there is no 'pet'; expected names out of t1ce, probability, .*, page\. Name",
+            ),
+            ([], "^outputs: none is named; expected names out of t1ce"),
+        ],
+    )
+    def test_others_are_refused_before_anything_is_written(self, case, prediction, tmp_path, outputs, message):
+        with pytest.raises(InputError, match=message):
+            write_prediction(prediction, case, tmp_path / "out", outputs=outputs)
+        assert not (tmp_path / "out").exists()

@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
-from recoseg_hf.pipeline.preprocessing import NORMALIZATIONS, IntensityScale, ModelGrid, prepare_stack, with_context
+from recoseg_hf.pipeline.preprocessing import (
+    NORMALIZATIONS,
+    IntensityScale,
+    ModelGrid,
+    percentiles,
+    prepare_stack,
+    with_context,
+)
 from tests.tiny import brain_slices
 
 SETTINGS = {"image_size": 16, "field_of_view": 20, "lower_percentile": 1.0, "upper_percentile": 99.0}
@@ -16,6 +24,33 @@ def box(shape=(3, 12, 14), rows=(2, 7), columns=(3, 11)) -> torch.Tensor:
     brain = torch.zeros(shape, dtype=torch.bool)
     brain[1, rows[0] : rows[1], columns[0] : columns[1]] = True
     return brain
+
+
+class TestPercentiles:
+    RANDOM = np.random.default_rng(0)
+    KINDS = {  # noqa: RUF012 (read alone)
+        "whole numbers": RANDOM.integers(0, 1000, 20_001),
+        "scaled": RANDOM.integers(0, 256, 20_001) * np.float32(2.71) + 3,
+        "small": RANDOM.random(20_001) * 1e-3,
+        "far apart": np.exp(RANDOM.normal(0, 20, 20_001)),
+        "below zero": RANDOM.normal(0, 1, 20_001),
+        "one value": np.full(1000, 7),
+        "two values": [3, 8],
+        "a single one": [5],
+        "a zero of either sign": [0.0, -0.0, 1.0],
+    }
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_they_are_those_of_numpy(self, kind):
+        values, percentages = np.asarray(self.KINDS[kind], np.float32), [0, 1, 25, 50, 75, 99.5, 100]
+        expected = np.percentile(values.astype(np.float64), percentages)
+        assert percentiles(values, percentages) == pytest.approx(expected, rel=1e-7, abs=0)
+
+    def test_of_many_values_few_are_sorted(self, monkeypatch):
+        values, sizes, sort = self.RANDOM.random(200_000, np.float32), [], np.sort
+        monkeypatch.setattr(np, "sort", lambda given: sizes.append(given.size) or sort(given))
+        percentiles(values, [1, 25, 50, 75, 99])
+        assert 0 < sizes[0] < 500
 
 
 class TestIntensityScale:
@@ -116,6 +151,33 @@ class TestModelGrid:
         assert torch.allclose(grid.to_model(torch.full((1, 20, 20), 3.0)), torch.tensor(3.0))
         assert grid.to_model(noise).mean().item() == pytest.approx(noise.mean().item(), abs=0.01)
 
+    @pytest.mark.parametrize("layout", ["rows first", "columns first"])
+    @pytest.mark.parametrize("window", [(0, 0, 30), (-4, 3, 24), (2, -6, 40), (5, 5, 12)])
+    def test_both_ways_agree_with_interpolation_of_the_padded_window(self, window, layout):
+        top, left, side = window
+        grid = ModelGrid(30, 26, top, left, side, 16)
+        noise = 300 * torch.rand(2, 30, 26, generator=torch.Generator().manual_seed(0))
+        stack = noise if layout == "rows first" else noise.transpose(1, 2).contiguous().transpose(1, 2)
+        margins = (-left, left + side - 26, -top, top + side - 30)
+
+        def resized(images: torch.Tensor, size: int) -> torch.Tensor:
+            return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+
+        for background in (0.0, 50.0):
+            expected = resized(F.pad(noise, margins, value=background)[:, None], 16)
+            assert torch.allclose(grid.to_model(stack, background), expected, rtol=1e-5, atol=1e-3)
+        small = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+        expected = F.pad(resized(small, side)[:, 0], [-margin for margin in margins])
+        found = grid.to_source(small, columns_first=layout == "columns first")
+        assert torch.allclose(found, expected, atol=1e-5)
+        assert found.shape == noise.shape
+
+    def test_coming_back_leaves_what_is_on_the_nets_grid_alone(self):
+        stack = torch.rand(1, 1, 8, 8)
+        before = stack.clone()
+        ModelGrid(8, 8, 0, 0, 8, 8).to_source(stack).zero_()
+        assert torch.equal(stack, before)
+
     def test_halving_does_not_alias(self):
         checkers = (torch.arange(20)[:, None] + torch.arange(20)) % 2
         grid = ModelGrid(20, 20, 0, 0, 20, 10)
@@ -175,6 +237,23 @@ class TestPrepareStack:
         images["t1ce"] = torch.where(images["flair"] != 0, images["t1ce"], 5000.0)
         assert torch.equal(prepare_stack(images, **SETTINGS, normalization=normalization).t1ce, clean.t1ce)
         assert clean.t1ce[0].abs().max() == 0
+
+    @pytest.mark.parametrize("normalization", NORMALIZATIONS)
+    def test_layout_in_memory_and_margins_change_nothing_but_the_last_bits(self, normalization):
+        images = tensors()
+        expected = prepare_stack(images, **SETTINGS, normalization=normalization)
+        wide = {name: F.pad(image, (2, 3, 4, 1)).transpose(1, 2).contiguous() for name, image in images.items()}
+        turned = {name: image.transpose(1, 2) for name, image in wide.items()}
+        found = prepare_stack(turned, **SETTINGS, normalization=normalization)
+        assert torch.allclose(found.conditions, expected.conditions, atol=1e-5)
+        assert torch.allclose(found.t1ce, expected.t1ce, atol=1e-6)
+        assert torch.equal(found.brain, expected.brain)
+
+    def test_t1_is_left_out_where_nobody_looks_at_it(self):
+        images = tensors()
+        whole, without = (prepare_stack(images, **SETTINGS, with_t1=wanted) for wanted in (True, False))
+        assert without.t1 is None
+        assert torch.equal(without.t1ce, whole.t1ce)
 
     def test_only_slices_with_brain_are_filled(self):
         stack = prepare_stack(tensors(), **SETTINGS)

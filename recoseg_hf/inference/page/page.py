@@ -25,7 +25,7 @@ _TEMPLATE, _STYLE, _SCRIPT = "page.html.jinja", "page.css", "viewer.js"
 _OUTLINES = {"wt": "Whole tumour", "tc": "Core", "et": "Enhancing", "reference": "Reference"}
 
 
-def write_page(prediction: Prediction, case: Case | None, file: str | Path) -> Path:
+def write_page(prediction: Prediction, case: Case | None, file: str | Path, scene: Scene | None = None) -> Path:
     """Write a case's result as one HTML page that needs no other file and no network.
 
     It shows the warnings, the volumes, where the tumour lies, every slice of the brain with the mask's outlines, and
@@ -36,6 +36,7 @@ def write_page(prediction: Prediction, case: Case | None, file: str | Path) -> P
         prediction: what is shown; its report too.
         case: as given to `predict_case`; None leaves the measured scans out of the pictures.
         file: to write, `.html`.
+        scene: `Scene.of` these two, where it is at hand.
 
     Returns:
         The file.
@@ -43,14 +44,14 @@ def write_page(prediction: Prediction, case: Case | None, file: str | Path) -> P
     Raises:
         OSError: it cannot be written.
     """
-    page = render_page(prediction, case)
+    page = render_page(prediction, case, scene)
     file = Path(file)
     with atomic_write(file) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
     return file
 
 
-def render_page(prediction: Prediction, case: Case | None = None) -> str:
+def render_page(prediction: Prediction, case: Case | None = None, scene: Scene | None = None) -> str:
     """Return the page that `write_page` writes."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -61,7 +62,7 @@ def render_page(prediction: Prediction, case: Case | None = None) -> str:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     script = (here / _SCRIPT).read_text(encoding="utf-8")
-    values = _values(prediction, case, Scene.of(prediction, case))
+    values = _values(prediction, case, scene or Scene.of(prediction, case))
     return environment.get_template(_TEMPLATE).render(
         values,
         style=Markup((here / _STYLE).read_text(encoding="utf-8")),

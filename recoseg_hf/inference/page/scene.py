@@ -10,7 +10,7 @@ import numpy as np
 
 from recoseg_hf.imaging.grids import ras_grid
 from recoseg_hf.inference.drawing import radiological
-from recoseg_hf.inference.views import brain_of, brain_window, canonical, choose_slices
+from recoseg_hf.inference.views import brain_of, brain_window, canonical, choose_slices, grey_limits, heat_limit
 from recoseg_hf.pipeline.conventions import region_masks
 
 if TYPE_CHECKING:
@@ -60,6 +60,19 @@ class Scene:
     def own_thickness_mm(self) -> float:
         """From one of the case's own axial slices to the next."""
         return float(np.linalg.norm(self.own_affine[:3, 2]))
+
+    @cached_property
+    def windows(self) -> dict[str, tuple[float, float]]:
+        """The values of each map that are its darkest and its brightest, of the whole brain; both T1ce alike."""
+        return {name: self._window(name) for name in self.maps}
+
+    def _window(self, name: str) -> tuple[float, float]:
+        if name == "probability":
+            return 0.0, 1.0
+        if name == "residual":
+            return 0.0, heat_limit(self.maps[name], self.brain)
+        like = "t1ce" if name == "synthetic" and "t1ce" in self.maps else name
+        return grey_limits(self.maps[like], self.brain)
 
     @cached_property
     def areas(self) -> dict[str, np.ndarray]:

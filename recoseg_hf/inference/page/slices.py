@@ -12,7 +12,6 @@ from PIL import Image
 from recoseg_hf.inference.drawing import heat_bar, heat_colours, levels
 from recoseg_hf.inference.page.contours import outline_path
 from recoseg_hf.inference.page.scene import Scene
-from recoseg_hf.inference.views import grey_limits, heat_limit
 
 MOST_SLICES = 160
 """A brain is about 140 mm high. Of a higher one every second slice is shown, which halves the file."""
@@ -42,16 +41,8 @@ class SlicePainter:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        residual = scene.maps.get("residual")
-        self.heat_limit = None if residual is None else heat_limit(residual, scene.brain)
-        self.levels = {name: levels(data, self._window(name)) for name, data in scene.maps.items()}
-
-    def _window(self, name: str) -> tuple[float, float]:
-        """Return the values of a map that are the darkest and the brightest."""
-        if name in _HEATED:
-            return 0.0, self.heat_limit if name == "residual" else 1.0
-        like = "t1ce" if name == "synthetic" and "t1ce" in self._scene.maps else name
-        return grey_limits(self._scene.maps[like], self._scene.brain)
+        self.heat_limit = scene.windows["residual"][1] if "residual" in scene.maps else None
+        self.levels = {name: levels(data, scene.windows[name]) for name, data in scene.maps.items()}
 
     def slice(self, position: int) -> dict[str, Any]:
         """Draw one slice.

@@ -1,0 +1,79 @@
+"""A case as stacks of axial slices around its brain, and what is made of these back on the case's own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.grids import is_regular, ras_grid, to_ras
+from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
+from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
+
+
+@dataclass(frozen=True, eq=False)
+class BrainWindow:
+    """The smallest box around a brain in RAS at 1 mm, from the lowest to the highest slice of the scan.
+
+    Attributes:
+        like: FLAIR, whose grid is the case's.
+        brain: bool (I, J, K) on that grid.
+        affine: of the canonical grid.
+        shape: of the canonical grid, (X, Y, Z).
+        box: slices of X and Y.
+    """
+
+    like: Volume
+    brain: np.ndarray
+    affine: np.ndarray
+    shape: tuple[int, int, int]
+    box: tuple[slice, slice]
+
+    @classmethod
+    def around(cls, case: Case) -> tuple[BrainWindow, dict[str, np.ndarray]]:
+        """Find a case's window and cut its scans by it.
+
+        Returns:
+            The window, and float32 (Z, X, Y) by modality; views where the scans are not resampled.
+        """
+        scans = {name: volume for name, volume in case.volumes().items() if name in MODALITIES}
+        if is_regular(*ras_grid(case.flair.shape, case.flair.affine), spacing=1.0):
+            canonical = {name: Volume(*to_ras(volume.data, volume.affine)) for name, volume in scans.items()}
+            brain = to_ras(case.brain, case.flair.affine)[0]
+        else:
+            canonical = {name: scan_to_canonical(volume) for name, volume in scans.items()}
+            brain = _not_zero(canonical)
+        flair, box = canonical["flair"], _extent(brain.any(axis=2))
+        window = cls(case.flair, case.brain, flair.affine, flair.shape, box)
+        return window, {name: np.moveaxis(volume.data[box], 2, 0) for name, volume in canonical.items()}
+
+    def volume(self, stack: np.ndarray) -> Volume:
+        """Bring float32 (Z, X, Y), zero outside the brain, back to the case's grid; zero outside the window.
+
+        What was only flipped and permuted comes back as it is, all else is interpolated.
+        """
+        slices = np.moveaxis(stack, 0, 2)
+        if is_regular(*ras_grid(self.like.shape, self.like.affine), spacing=1.0):
+            data = np.zeros(self.like.shape, np.float32, order="F")
+            to_ras(data, self.like.affine)[0][self.box] = slices
+            return Volume(data, self.like.affine)
+        whole = np.zeros(self.shape, np.float32, order="F")
+        whole[self.box] = slices
+        volume = from_canonical(Volume(whole, self.affine), like=self.like)
+        volume.data[~self.brain] = 0  # interpolation reaches a voxel past the edge of the brain
+        return volume
+
+
+def _not_zero(scans: Mapping[str, Volume]) -> np.ndarray:
+    flair, t1, t2 = (scans[name].data != 0 for name in CONDITIONS)
+    return flair | t1 | t2
+
+
+def _extent(seen: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and columns from the first to the last that holds something; all where none does."""
+    if not seen.any():
+        return slice(0, seen.shape[0]), slice(0, seen.shape[1])
+    found = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in found)
