@@ -112,7 +112,7 @@ def _settings() -> tuple[gr.Component, ...]:
             False,
             label="Refine the first mask",
             info="Shows a mask after the fewest steps, then of more steps and samples until it is stable, for at most "
-            f"{REFINING_SECONDS} seconds. The number above is not used.",
+            f"{REFINING_SECONDS} seconds. The number of denoising steps is not used then.",
             elem_id="refine",
         )
     return (*(checked(field) for field in (steps, seed, without_t1ce)), refine)
