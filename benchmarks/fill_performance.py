@@ -1,10 +1,11 @@
-"""Write the measured parts of docs/performance.md from `benchmarks/results/performance.json`, between their markers.
+"""Write the measured parts of docs/performance.md from `performance.json` and `steps.json` of `benchmarks/results/`.
 
 python -m benchmarks.fill_performance
 """
 
-from benchmarks.fill_readme import ROOT, between, read, rewrite
+from benchmarks.fill_readme import ROOT, between, read, rewrite, with_parts
 from benchmarks.performance.tables import PARTS
+from benchmarks.steps.tables import steps
 
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = "![Seconds of everybody, and our stages](../benchmarks/results/performance.png)"
@@ -18,7 +19,7 @@ def filled(text: str) -> str:
     }
     for name, content in contents.items():
         text = between(text, f"<!-- measured: {name} -->", f"<!-- measured: {name} end -->", content)
-    return text
+    return with_parts(text, {"steps": steps})
 
 
 def main() -> None:

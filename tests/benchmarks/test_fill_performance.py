@@ -11,6 +11,6 @@ def test_the_page_holds_what_was_measured():
 
 def test_every_part_has_its_place_once():
     text = PAGE.read_text(encoding="utf-8")
-    names = [*(part.__name__ for part in PARTS), "picture"]
+    names = [*(part.__name__ for part in PARTS), "picture", "steps"]
     assert all(text.count(f"<!-- measured: {name} -->") == 1 for name in names)
     assert all(text.count(f"<!-- measured: {name} end -->") == 1 for name in names)
