@@ -55,7 +55,7 @@ def summary(result: Result) -> str:
         source = f"No T1ce was given. {source}"
     made = [f"Model {report['model']['name']}", f"threshold {settings['mask_threshold']:g}"]
     if settings["num_inference_steps"]:
-        made.append(f"{settings['num_inference_steps']} steps")
+        made.append(_steps(settings["num_inference_steps"]))
     made.append(f"seed {settings['seed']}")
     rounds = _refinement(report.get("refinement"))
     warnings = "".join(f"<li>{escape(text)}</li>" for text in report["warnings"])
@@ -74,13 +74,17 @@ def _refinement(told: dict[str, Any] | None) -> str:
     last = told["rounds"][-1]
     said = [_ENDED[told["ended"]]]
     if last["steps"]:
-        counts = [f"{last['steps']} step{'s'[: last['steps'] != 1]}"]
+        counts = [_steps(last["steps"])]
         counts += [f"{last['samples']} samples"] if last["samples"] > 1 else []
         said.append(f"{', '.join(counts)}, {last['seconds']:.1f} s")
     if last["dice"] is not None:
         said.append(f"Dice {last['dice']:.3f} to the mask before")
     busy = ' aria-busy="true"' if told["ended"] is None else ""
     return f'<p class="rounds"{busy}>{" · ".join(said)}.</p>'
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s'[: count != 1]}"
 
 
 def _card(key: str, title: str, millilitres: float, note: str) -> str:

@@ -31,7 +31,8 @@ _STARTED = "() => { window.recosegNew = true; }"
 _TO_RESULTS = """() => {
   if (!window.recosegNew) return;
   window.recosegNew = false;
-  document.getElementById('summary').scrollIntoView({ block: 'start' });
+  const go = () => document.getElementById('summary').scrollIntoView({ block: 'start' });
+  setTimeout(go, 100);  // once there is enough below it
 }"""
 _NOWHERE = gr.Progress()
 
