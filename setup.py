@@ -22,10 +22,9 @@ CORE = [
     "rich>=15.0",
     "safetensors>=0.8",
     "torch>=2.13",
-    "transformers>=5.23",
     "typer>=0.29",
 ]
-TRAIN = ["pyyaml>=6.0.3", "tensorboard>=2.21"]
+TRAIN = ["pyyaml>=6.0.3", "tensorboard>=2.21", "transformers>=5.23"]
 EVAL = ["matplotlib>=3.11", "monai>=1.6.1", "scipy>=1.17"]
 PHANTOM = ["nilearn>=0.14.1"]
 FAST = ["isal>=1.8"]  # gzip files unpacked and compressed faster than by zlib

@@ -87,13 +87,20 @@ def training(result: Mapping[str, Any]) -> str:
             [
                 f"`{name}.py`", f"{speed['bare']:.1f}", f"{speed['loop']:.1f}", f"{found['loop_over_bare']:.2f}",
                 f"{speed['input']:.0f}", f"{found['input_speed_over_net']:.1f}", f"{processes['two over one']:.2f}",
+                *_shares_of_peak(found),
             ]
         )  # fmt: skip
     heads = [
         "slices per second", "bare net", "script", "time over bare", "input alone", "input over net",
-        "2 processes over 1",
+        "2 processes over 1", "of the conv peak: bare, script",
     ]  # fmt: skip
-    return table(heads, rows)
+    return table(heads[: len(rows[0])], rows)
+
+
+def _shares_of_peak(found: Mapping[str, Any]) -> list[str]:
+    """In percent; an earlier result has none."""
+    shares = found.get("share_of_conv_peak")
+    return [", ".join(f"{100 * shares[what]:.0f} %" for what in ("bare", "loop"))] if shares else []
 
 
 PARTS: dict[str, Callable[[Mapping[str, Any]], str]] = {

@@ -1,11 +1,13 @@
 """What the training loop costs: slices per second of both scripts beside the bare net, the input alone, two processes.
 
-    python benchmarks/measure_training.py --slices SLICES_WITH_RESIDUALS --output benchmarks/results/training.json
+    python -m benchmarks.measure_training --slices SLICES_WITH_RESIDUALS --output benchmarks/results/training.json
 
 SLICES_WITH_RESIDUALS is what `training/cache_residuals.py` wrote for `recoseg_small`; `--num_samples 0` does. "Bare"
-is forward, loss and backward of the same net on one batch that is already in memory, in the same process, in turn with
-the script's own steps. The input is reading, stacking and augmenting a batch. Two processes run as Accelerate launches
-them, one thread each, against one process with two threads.
+is forward, loss, backward and AdamW of the same net on one batch that is already in memory, in the same process, in
+turn with the script's own steps, and so is the conv peak: the best of a few bfloat16 convolutions. A step's operations
+are those of the net alone, forward and backward. The input is reading, stacking and augmenting a batch. Two processes
+run as Accelerate launches them, one thread each, against one process with two threads. On a GPU, where there is one,
+they are left out.
 """
 
 import argparse
@@ -23,8 +25,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.training_peak import conv_flops_per_second, step_flops
 from recoseg_hf.files import shipped_folder, write_json
 from recoseg_hf.learning.augmentation import AugmentationSettings
+from recoseg_hf.learning.group_norm import quicken_group_norms
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.segmentation import augmented_slices, segmentation_step_loss
 from recoseg_hf.learning.slice_batches import training_loader
@@ -87,16 +91,22 @@ def time_script(
 
 
 class Bare:
-    """The net on a batch that is in memory."""
+    """The net on a batch that is in memory, and what the machine could do meanwhile."""
 
     def __init__(self, name: str, slices: str, batch: int):
         module, options = options_of(name, slices, "unused", 1, batch)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.pipeline = load_or_build(options.pretrained_model_name_or_path, 0)
-        self.net = getattr(self.pipeline, name.removeprefix("train_")).to(memory_format=torch.channels_last).train()
+        self.net = getattr(self.pipeline, name.removeprefix("train_")).train()
+        self.net.to(self.device, memory_format=torch.channels_last)
+        quicken_group_norms(self.net)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-6, fused=True)
         self.name, self.size, self.options = name, batch, options
         self.data = module.open_data(options, self.pipeline)
-        self.batch = next(iter(self.loader(0, 1)))
+        self.batch = {key: values.to(self.device) for key, values in next(iter(self.loader(0, 1))).items()}
+        self.flops = step_flops(self.net, self.pipeline.config.image_size // self.pipeline.config.pixel_unshuffle)
         self.seconds: list[float] = []
+        self.peaks: list[float] = []
 
     def loader(self, start: int, stop: int):
         """The script's own."""
@@ -111,13 +121,18 @@ class Bare:
         )
 
     def time_step(self) -> None:
-        """Add the seconds of forward, loss and backward, without augmentation."""
+        """Add the seconds of forward, loss, backward and AdamW, without augmentation; then measure the peak."""
         randomness = SampleRandomness.of_samples(0, len(self.seconds) * self.size, self.size)
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16):
-            self.loss(randomness, None).backward()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            loss = self.loss(randomness, None)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
         self.seconds.append(time.perf_counter() - start)
-        self.net.zero_grad()
+        self.peaks.append(conv_flops_per_second(self.device))
 
     def time_input(self, count: int) -> list[float]:
         """Seconds of loading and augmenting a batch."""
@@ -145,13 +160,19 @@ def measure(name: str, slices: str, steps: int, batch: int) -> dict:
     net = bare.seconds[WARM_UP:]
     seconds = {"bare": statistics.median(net), "loop": statistics.median(loop)}
     seconds["input"] = statistics.median(bare.time_input(steps))
+    peak = statistics.median(bare.peaks)
+    reached = {what: bare.flops * batch / seconds[what] / peak for what in ("bare", "loop")}
     return {
         "slices_per_second": {what: batch / value for what, value in seconds.items()},
         "loop_over_bare": seconds["loop"] / seconds["bare"],
+        "gflop_per_slice": bare.flops / 1e9,
+        "conv_peak_gflops": peak / 1e9,
+        "share_of_conv_peak": reached,
         "input_speed_over_net": seconds["bare"] / seconds["input"],
         "steps": steps,
         "batch": batch,
         "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if bare.device.type == "cuda" else "cpu",
     }
 
 
@@ -168,7 +189,10 @@ def measure_processes(name: str, slices: str, steps: int, batch: int, processes:
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "steps.json"
-        worker = [__file__, "--slices", slices, "--worker", name, "--steps", str(steps), "--batch", str(batch)]
+        worker = [
+            "--module", "benchmarks.measure_training", "--slices", slices, "--worker", name, "--steps", str(steps),
+            "--batch", str(batch),
+        ]  # fmt: skip
         subprocess.run([*launcher, *worker, "--output", str(output)], env=environment, check=True)
         return batch * processes / statistics.median(json.loads(output.read_text()))
 
@@ -192,6 +216,8 @@ def main() -> None:
     result = {}
     for name in SCRIPTS:
         result[name] = measure(name, *arguments)
+        if torch.cuda.is_available():  # two processes there would need two
+            continue
         one = measure_processes(name, *arguments, processes=1, threads=2)
         two = measure_processes(name, *arguments, processes=2, threads=1)
         result[name]["processes"] = {"one with 2 threads": one, "two with 1 thread": two, "two over one": two / one}

@@ -44,6 +44,7 @@ def run_demo(output: Path, seed: int, model: str | None, shape: tuple[int, int, 
         first_stage=("simulate", "Simulating a case"),
         model=model,
         overwrite=True,
+        light=False,  # the anatomy comes out of nilearn, which needs scipy
         seed=seed,
     )
     tell(finished)

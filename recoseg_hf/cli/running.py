@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from recoseg_hf.cli.cold_start import beside_imports, import_model_classes
 from recoseg_hf.cli.console import Stages, silence_libraries, stages
 from recoseg_hf.process import tune_process
 
@@ -43,6 +44,7 @@ def run_case(
     overwrite: bool = False,
     max_seconds: float | None = None,
     outputs: Sequence[str] | None = None,
+    light: bool = True,
     **settings: Any,
 ) -> Finished:
     """Get a case, predict it and write the result; what can fail is checked before what takes long.
@@ -58,25 +60,34 @@ def run_case(
         overwrite: replace an earlier result.
         max_seconds: of `refine_case`, whose last result is written; None predicts once.
         outputs: what to write; None is all.
+        light: `get_case` may run beside the imports, see `beside_imports`.
         settings: of `predict_case`.
     """
+
+    def get_timed() -> tuple[Case, float]:
+        started = time.perf_counter()
+        case = get_case()
+        seconds = time.perf_counter() - started
+        from recoseg_hf.inference import check_outputs
+
+        check_outputs(case, output, overwrite)
+        return case, seconds
+
     silence_libraries()
     tune_process()
     with stages() as bar:
         bar.enter(first_stage[1])
         started = time.perf_counter()
-        case = get_case()
-        have_case = time.perf_counter()
-        from recoseg_hf.inference import check_outputs, write_prediction
+        case, seconds = beside_imports(get_timed) if light else get_timed()
+        from recoseg_hf.inference import write_prediction
 
-        check_outputs(case, output, overwrite)
         bar.enter("Loading the model")
         pipeline = quiet_pipeline(model, revision, device, dtype)
         loaded = time.perf_counter()
         prediction = _predict(pipeline, case, bar, max_seconds, settings)
         prediction.report["seconds"] |= {
-            first_stage[0]: round(have_case - started, 3),
-            "load_model": round(loaded - have_case, 3),
+            first_stage[0]: round(seconds, 3),
+            "load_model": round(loaded - started - seconds, 3),
         }
         bar.enter("Writing")
         files = write_prediction(prediction, case, output, overwrite, outputs)
@@ -145,6 +156,7 @@ def quiet_pipeline(model: str | None, revision: str | None, device: str | None, 
         model, revision, device: as for `load_pipeline`.
         dtype: what the nets compute in, by torch's name; None takes what the device does best.
     """
+    import_model_classes()
     import torch
     from diffusers.utils import logging
 

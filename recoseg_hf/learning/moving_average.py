@@ -18,7 +18,7 @@ class MovingAverage:
 
     def __init__(self, net: UNet2DModel, decay: float):
         self.net = net
-        self.model = EMAModel(net.parameters(), decay=decay, use_ema_warmup=True)
+        self.model = EMAModel(net.parameters(), decay=decay, use_ema_warmup=True, foreach=True)
         self.model.to(net.device)
 
     def step(self) -> None:

@@ -39,6 +39,11 @@ def over_processes(accelerator: Accelerator) -> Share:
     return on_this_process if processes == 1 else share
 
 
+def first_on_this_machine() -> bool:
+    """Say whether a launcher started this process first here, or no launcher started it: one reads for all."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
 def check_processes(known: int, kind: DistributedType = DistributedType.NO) -> None:
     """Refuse processes that do not know of one another, and ways to share a net that a checkpoint of ours cannot hold.
 

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.learning.processes import first_on_this_machine
 from recoseg_hf.learning.randomness import StepSampler
 from recoseg_hf.learning.residual_origin import check_slices
 from recoseg_hf.learning.slice_table import MappedColumns
@@ -158,7 +159,8 @@ def open_slices(
     if source != Path(train_data_dir):
         slices_of_cases(Path(train_data_dir), source, settings)
     check_settings(source, settings)
-    check_hashes(source)
+    if first_on_this_machine():
+        check_hashes(source)
     tables, manifest = load_from_disk(str(source)), read_manifest(source)
     for name in ("train", "validation"):
         if name not in tables:

@@ -31,6 +31,7 @@ from recoseg_hf.learning.checkpoints import (
 from recoseg_hf.learning.dry_run import DRY_STEPS, StepClock, describe_run, estimate_run, slices_per_step
 from recoseg_hf.learning.folder_lock import lock_folder, release_folder
 from recoseg_hf.learning.freezing import freeze
+from recoseg_hf.learning.group_norm import quicken_group_norms
 from recoseg_hf.learning.interruption import StopRequest, TrainingInterrupted
 from recoseg_hf.learning.moving_average import MovingAverage
 from recoseg_hf.learning.options import TrainingOptions
@@ -77,9 +78,13 @@ class TrainingRun:
         if options.gradient_checkpointing:
             net.enable_gradient_checkpointing()
         net.to(memory_format=torch.channels_last).train()
+        quicken_group_norms(net)
         freeze(net, options.freeze)  # before Accelerate wraps the net, which would exchange gradients that never come
         trained = [weight for weight in net.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.adam_weight_decay)
+        optimizer = torch.optim.AdamW(
+            trained, lr=options.learning_rate, weight_decay=options.adam_weight_decay,
+            fused=self.accelerator.device.type in ("cpu", "cuda"),
+        )  # fmt: skip
         self.net, self.optimizer = self.accelerator.prepare(net, optimizer)
         self.average = MovingAverage(self.bare_net, options.ema_decay)
         self.records = RunLog(self.accelerator, self.folder)

@@ -32,7 +32,7 @@ def run_in_batches(
     positions: torch.Tensor,
     size: int,
     split: Callable[[torch.Tensor, int], Sequence[torch.Tensor]] = torch.split,
-) -> None:
+) -> int:
     """Do some work on batches of slices; where memory runs out, again with half as many, and so on for all the rest.
 
     Args:
@@ -40,6 +40,9 @@ def run_in_batches(
         positions: int64 (N,).
         size: slices per batch at first.
         split: parts positions into batches of a size, as `torch.split` does.
+
+    Returns:
+        The size that fitted, for the next call of the same net: what did not fit once need not be tried again.
 
     Raises:
         MemoryError: the smallest batch does not fit either.
@@ -56,6 +59,7 @@ def run_in_batches(
         if len(waiting[0]) == largest:
             raise MemoryError(f"out of memory with {largest} slice{'s' * (largest > 1)} at a time: {lacking}")
         _log.warning("Out of memory with %d slices at a time; going on with %d.", largest, len(waiting[0]))
+    return size
 
 
 def _try(work: Callable[[torch.Tensor], object], batch: torch.Tensor) -> str | None:

@@ -343,7 +343,7 @@ class ReCoSegPipeline(DiffusionPipeline):
                     draws[sample, batch] = self.denoise(stack.conditions[batch], generators, steps, advance, embed)
                     done += len(batch) * steps
 
-                run_in_batches(draw, positions, batch_size, split)
+                batch_size = run_in_batches(draw, positions, batch_size, split)
         return draws
 
     def denoise(

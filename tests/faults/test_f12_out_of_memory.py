@@ -44,7 +44,9 @@ def short_of_memory(before: dict[str, np.ndarray]) -> tuple[list[str], bool]:
 
 def test_f12_half_as_many_slices_give_the_same_bytes():
     before = run(tiny_pipeline(**SETTINGS), brain_slices(SLICES, 48, 40), 8)
-    told, same = outcome(lambda: short_of_memory(before))
+    found = outcome(lambda: short_of_memory(before))
+    assert not isinstance(found, str), found
+    told, same = found
     assert told == ["Out of memory with 8 slices at a time; going on with 4."] * 2  # synthesizer and segmenter
     assert same
 
@@ -79,7 +81,7 @@ class TestBatches:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             done.append(batch.tolist())
 
-        run_in_batches(work, torch.arange(count), size, split)
+        self.fitted = run_in_batches(work, torch.arange(count), size, split)
         return done
 
     def test_all_that_wait_are_halved(self):
@@ -94,6 +96,14 @@ class TestBatches:
         assert self.parts(6, 4, room=2, split=pairs) == [[0, 1], [2, 3], [4, 5]]
         with pytest.raises(MemoryError, match="out of memory with 2 slices at a time"):
             self.parts(6, 4, room=1, split=pairs)
+
+    def test_the_size_that_fitted_is_told(self):
+        assert self.parts(10, 8, room=3)
+        assert self.fitted == 2
+        assert self.parts(10, self.fitted, room=3)
+        assert self.fitted == 2
+        assert self.parts(4, 100, room=9)
+        assert self.fitted == 100
 
     def test_a_single_slice_is_the_end(self):
         with pytest.raises(MemoryError, match="out of memory with 1 slice at a time"):

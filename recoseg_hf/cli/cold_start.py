@@ -1,0 +1,71 @@
+"""A quick start of what predicts: scans are read beside the imports, and what those need not bring in is left out.
+
+torch and diffusers take several seconds of one core to load, in which another core would stand idle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+# Each brings in about as much as the next; the first what reads scans, the last all that a model needs.
+_STEPS = (
+    "recoseg_hf.imaging.case",
+    "recoseg_hf.inference",
+    "diffusers",
+    "diffusers.models.modeling_utils",
+    "recoseg_hf.pipeline.pipeline_recoseg",
+)
+_NEVER_NEEDED = ("transformers", "scipy")
+
+
+def beside_imports(work: Callable[[], Result]) -> Result:
+    """Do some work in a thread while a model's modules load here, and return what came of it.
+
+    Args:
+        work: reads scans, say. It must import neither diffusers, of which a second thread may get an unfinished
+            module, nor scipy.
+
+    Raises:
+        Exception: that of the work, between two imports: nobody waits for the rest to be told of a bad file.
+    """
+    with as_if_not_installed(_NEVER_NEEDED), ThreadPoolExecutor(1) as pool:
+        import_module(_STEPS[0])  # what reads scans, before another thread asks for it
+        done = pool.submit(work)
+        for step in _STEPS[1:]:
+            import_module(step)
+            if done.done():
+                done.result()
+        return done.result()
+
+
+def import_model_classes() -> None:
+    """Import what a model needs, without what nibabel and diffusers try only because it is installed."""
+    with as_if_not_installed(_NEVER_NEEDED):
+        import_module(_STEPS[-1])
+
+
+@contextlib.contextmanager
+def as_if_not_installed(names: Sequence[str]) -> Iterator[None]:
+    """Within, importing these packages fails as where they are not installed; a loaded one stays as it is.
+
+    An entry of None among the modules is Python's own way to say so. For programs only: diffusers remembers for good
+    what it has not found.
+
+    Args:
+        names: of packages, which a plain installation does without.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if name in sys.modules and sys.modules[name] is None:
+                del sys.modules[name]

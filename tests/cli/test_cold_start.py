@@ -1,0 +1,50 @@
+"""Reading beside the imports: in a process of its own, since this one has loaded everything."""
+
+import subprocess
+import sys
+import threading
+from importlib import import_module
+
+import pytest
+
+from recoseg_hf.cli.cold_start import as_if_not_installed, beside_imports
+
+IN_A_NEW_PROCESS = """
+import sys, threading
+from recoseg_hf.cli.cold_start import beside_imports
+
+def refuse():
+    raise ValueError("a bad file")
+
+try:
+    beside_imports(refuse)
+except ValueError as error:
+    print(error, "diffusers" in sys.modules)
+
+print(beside_imports(lambda: threading.current_thread() is threading.main_thread()))
+print({"transformers", "scipy"} & set(sys.modules))
+
+from recoseg_hf.inference import load_pipeline
+import scipy.ndimage, transformers
+print(load_pipeline().synthesizer.config.in_channels)
+"""
+
+
+def test_a_bad_file_is_told_first_and_nothing_needless_is_loaded():
+    result = subprocess.run([sys.executable, "-c", IN_A_NEW_PROCESS], capture_output=True, text=True)
+    assert result.stderr.count("Error") == 0
+    assert result.stdout.splitlines()[:3] == ["a bad file False", "False", "set()"]
+    assert int(result.stdout.splitlines()[3]) > 4
+
+
+def test_the_work_is_done_in_another_thread():
+    assert beside_imports(threading.current_thread) is not threading.current_thread()
+
+
+def test_what_is_hidden_comes_back(monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    with as_if_not_installed(["colorsys"]), pytest.raises(ModuleNotFoundError, match="colorsys"):
+        import_module("colorsys")
+    found = import_module("colorsys")
+    with as_if_not_installed(["colorsys"]):
+        assert import_module("colorsys") is found
