@@ -1,12 +1,25 @@
-"""What a training step asks of a machine, and what the machine can give: operations, and the peak of convolutions."""
+"""What a training step asks of a machine, and what the machine can give: operations, and the peak of convolutions.
+
+    python -m benchmarks.training_peak --synthesizer_steps 1800 --segmenter_steps 5500 --microseconds 20
+
+tells on paper how long the embedded model's trainings take on a GPU: such small nets wait for the calls of torch, of
+which each takes the given time, and not for the arithmetic.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
+
+from recoseg_hf.files import shipped_folder
+from recoseg_hf.learning.start import load_or_build
 
 _SHAPES = ((8, 128, 60), (16, 64, 60), (16, 128, 30), (16, 256, 30))
 """Slices, channels, pixels a side: those of nets of our kind, and some that suit a processor better."""
@@ -20,13 +33,38 @@ def step_flops(net: UNet2DModel, size: int) -> int:
         net: stays as it is, but for its gradients, which are cleared.
         size: side of the net's own grid in pixels.
     """
-    weight = next(net.parameters())
-    images = torch.zeros(1, net.config.in_channels, size, size, device=weight.device)
-    labels = None if net.config.num_class_embeds is None else torch.zeros(1, dtype=torch.long, device=weight.device)
     with FlopCounterMode(display=False) as counter:
-        net(images, 0, class_labels=labels).sample.sum().backward()
-    net.zero_grad()
+        _step(net, size)
     return counter.get_total_flops()
+
+
+def step_calls(net: UNet2DModel, size: int) -> int:
+    """Calls of torch's own functions in forward and backward under bfloat16 autocast; one is about one GPU kernel.
+
+    Args:
+        net, size: as for `step_flops`.
+    """
+    with _Calls() as counter, torch.autocast(next(net.parameters()).device.type, torch.bfloat16):
+        _step(net, size)
+    return counter.count
+
+
+class _Calls(TorchDispatchMode):
+    """Counts."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def _step(net: UNet2DModel, size: int) -> None:
+    device = next(net.parameters()).device
+    images = torch.zeros(1, net.config.in_channels, size, size, device=device)
+    labels = None if net.config.num_class_embeds is None else torch.zeros(1, dtype=torch.long, device=device)
+    net(images, 0, class_labels=labels).sample.sum().backward()
+    net.zero_grad()
 
 
 def conv_flops_per_second(device: torch.device, dtype: torch.dtype = torch.bfloat16) -> float:
@@ -53,3 +91,41 @@ def _convolution(device: torch.device, dtype: torch.dtype, slices: int, channels
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()
+
+
+def on_paper(steps: dict[str, int], batch: int, microseconds: float) -> dict[str, dict[str, float]]:
+    """Work of the embedded model's two trainings, and their minutes if each call of torch takes so long.
+
+    Args:
+        steps: of `synthesizer` and `segmenter`.
+        batch: slices a step.
+        microseconds: that a call takes, its kernel included.
+    """
+    pipeline = load_or_build(str(shipped_folder("pipelines") / "recoseg_small"), 0)
+    size, found = pipeline.config.image_size // pipeline.config.pixel_unshuffle, {}
+    for name, count in steps.items():
+        net = getattr(pipeline, name).train()
+        flops, calls = step_flops(net, size), step_calls(net, size)
+        found[name] = {
+            "gflop_per_slice": round(flops / 1e9, 2),
+            "calls_per_step": calls,
+            "tflop": round(flops * batch * count / 1e12),
+            "minutes": round(calls * microseconds * 1e-6 * count / 60, 1),
+        }
+    return found
+
+
+def main() -> None:
+    """Print it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--synthesizer_steps", type=int, default=1800)
+    parser.add_argument("--segmenter_steps", type=int, default=5500)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--microseconds", type=float, default=20.0, help="a call of torch, its kernel included")
+    options = parser.parse_args()
+    steps = {name: getattr(options, f"{name}_steps") for name in ("synthesizer", "segmenter")}
+    print(json.dumps(on_paper(steps, options.batch, options.microseconds), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.training_peak import conv_flops_per_second, step_flops
+from benchmarks.training_peak import conv_flops_per_second, step_calls, step_flops
 from tests.tiny import tiny_net
 
 
@@ -14,6 +14,11 @@ def test_a_step_is_about_three_times_a_forward():
     assert 2.8 < counted / forward.get_total_flops() <= 3
     assert all(weight.grad is None for weight in net.parameters())
     assert step_flops(net, 32) > 3.5 * counted
+
+
+def test_calls_do_not_depend_on_the_size():
+    net = tiny_net(3, 1)
+    assert step_calls(net, 16) == step_calls(net, 32) > 100
 
 
 def test_a_peak_is_that_of_some_machine():
