@@ -100,7 +100,7 @@ class Bare:
         self.net = getattr(self.pipeline, name.removeprefix("train_")).train()
         self.net.to(self.device, memory_format=torch.channels_last)
         quicken_group_norms(self.net)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-6, fused=True)
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-6)
         self.name, self.size, self.options = name, batch, options
         self.data = module.open_data(options, self.pipeline)
         self.batch = {key: values.to(self.device) for key, values in next(iter(self.loader(0, 1))).items()}

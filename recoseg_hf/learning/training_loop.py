@@ -81,10 +81,7 @@ class TrainingRun:
         quicken_group_norms(net)
         freeze(net, options.freeze)  # before Accelerate wraps the net, which would exchange gradients that never come
         trained = [weight for weight in net.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained, lr=options.learning_rate, weight_decay=options.adam_weight_decay,
-            fused=self.accelerator.device.type in ("cpu", "cuda"),
-        )  # fmt: skip
+        optimizer = torch.optim.AdamW(trained, lr=options.learning_rate, weight_decay=options.adam_weight_decay)
         self.net, self.optimizer = self.accelerator.prepare(net, optimizer)
         self.average = MovingAverage(self.bare_net, options.ema_decay)
         self.records = RunLog(self.accelerator, self.folder)
