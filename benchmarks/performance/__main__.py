@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="everything tiny")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    clean_environment()
+    if not options.quick:
+        clean_environment()
 
     from benchmarks.performance.chart import draw
     from benchmarks.performance.tables import in_words

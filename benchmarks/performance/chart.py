@@ -103,7 +103,8 @@ def _draw_contestants(axis: Axes, result: Mapping[str, Any]) -> None:
             place -= 0.84 if bar["setting"] == "stock" else 1.05
         place -= 0.9
     axis.set(xscale="log", xlabel="seconds (logarithmic)", ylim=(place + 0.6, 1.0))
-    axis.set_xlim(min(every) / 2, max(every) * 40)
+    axis.set_xlim(min(every) / 2, max(every) * 15)
+    axis.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:,g}")
     axis.set_yticks(ticks, names, fontsize=8)
     _plain(axis)
     _legend(axis, _COLOURS, _LABELS)
@@ -117,12 +118,13 @@ def _short(title: str) -> str:
 
 def _draw_stages(axis: Axes, result: Mapping[str, Any]) -> None:
     names = {"ours_mask": "files to\nmask", "ours_all": "files to\nall outputs"}
+    whole = max(sum(found["median"] for found in result["ours"][name]["stages"].values()) for name in names)
     for place, name in enumerate(names):
-        _stack(axis, place, {stage: found["median"] for stage, found in result["ours"][name]["stages"].items()})
+        _stack(axis, place, {stage: found["median"] for stage, found in result["ours"][name]["stages"].items()}, whole)
     floor = result["floor"]
     nets = {stage: max(floor["nets"][net]["least_seconds"].values()) for stage, net in
             (("synthesize", "synthesizer"), ("segment", "segmenter")) if net in floor["nets"]}  # fmt: skip
-    _stack(axis, 2, {"read": floor["inflate_seconds"]["median"], **nets})
+    _stack(axis, 2, {"read": floor["inflate_seconds"]["median"], **nets}, whole)
     axis.set_xticks(range(3), [*names.values(), "floor of the\nmask"], fontsize=9)
     axis.set(ylabel="seconds", xlim=(-0.6, 2.6))
     axis.set_title("recoseg_hf by stage", fontsize=9, fontweight="bold", loc="left")
@@ -130,16 +132,16 @@ def _draw_stages(axis: Axes, result: Mapping[str, Any]) -> None:
     _legend(axis, _STAGE_COLOURS, {stage: stage for stage in STAGES}, reverse=True)
 
 
-def _stack(axis: Axes, place: int, stages: Mapping[str, float]) -> None:
-    whole, below = sum(stages.values()), 0.0
+def _stack(axis: Axes, place: int, stages: Mapping[str, float], highest: float) -> None:
+    below = 0.0
     for stage, seconds in stages.items():
         axis.bar(
             place, seconds, bottom=below, width=0.62, color=_STAGE_COLOURS[stage], edgecolor="white", linewidth=0.6
         )
-        if seconds > 0.06 * whole and whole > 0.15 * axis.dataLim.y1:
+        if seconds > 0.025 * highest:
             axis.text(place, below + seconds / 2, number(seconds), ha="center", va="center", fontsize=8, color="white")
         below += seconds
-    axis.text(place, below, f"{number(whole)} s", ha="center", va="bottom", fontsize=9, fontweight="bold")
+    axis.text(place, below, f"{number(below)} s", ha="center", va="bottom", fontsize=9, fontweight="bold")
 
 
 def _plain(axis: Axes, grid: str = "x") -> None:

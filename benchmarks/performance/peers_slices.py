@@ -12,6 +12,7 @@ from torch import nn
 from benchmarks.performance.precision import STOCK, Precision, count_flops, fastest
 from benchmarks.performance.workload import Workload
 
+_LEAST = 32  # pixels a side, for the four halvings of BasicUNet
 BATCH = 16  # slices a call with our settings, as in `predict_case`
 
 
@@ -21,11 +22,13 @@ def diffusion_net(workload: Workload, folded: bool, tuned: bool) -> nn.Module:
 
     ours = workload.synthesizer
     fold = _fold(workload, folded)
-    extra = {"norm_num_groups": ours["norm_num_groups"], "num_head_channels": ours["attention_head_dim"]}
     levels = ours["block_out_channels"]
+    extra = {"norm_num_groups": min(32, levels[0])}  # MONAI's own 32, where there are so many channels
+    if tuned:
+        extra = {"norm_num_groups": ours["norm_num_groups"], "num_head_channels": ours["attention_head_dim"]}
     return DiffusionModelUNet(
         spatial_dims=2, in_channels=4 * fold**2, out_channels=fold**2, channels=levels,
-        num_res_blocks=ours["layers_per_block"], attention_levels=[False] * len(levels), **(extra if tuned else {}),
+        num_res_blocks=ours["layers_per_block"], attention_levels=[False] * len(levels), **extra,
     )  # fmt: skip
 
 
@@ -94,7 +97,7 @@ class SliceNet:
         from monai.networks.nets import BasicUNet
 
         net = BasicUNet(spatial_dims=2, in_channels=4, out_channels=3).eval()
-        side = workload.settings["image_size"]
+        side = max(workload.settings["image_size"], _LEAST)
         self.shape, self.slices, self.batch = (4, side, side), workload.slices, BATCH if tuned else 1
         self.precision = (
             fastest(net, partial(self._call, slices=min(BATCH, self.slices)), workload.quick) if tuned else STOCK

@@ -60,7 +60,7 @@ def by_slices(workload: Workload, folder: Path, tell: Callable[[str], None]) -> 
     """Files to mask for a quarter of the slices, half of them, and all."""
     whole = Case.from_folder(workload.case, segmentation=False)
     rows = []
-    for share in (4, 2, 1):
+    for share in (2,) if workload.quick else (4, 2, 1):
         slices = max(workload.shape[2] // share, 1)
         tell(f"scale: {slices} slices")
         case = write_case(thinned(whole, slices), folder / f"slices-{slices}")
@@ -88,7 +88,7 @@ def _subject(workload: Workload, image_size: int | None = None) -> dict[str, Any
 
 def by_cases(workload: Workload, folder: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
     """The most memory, and the seconds, up to some cases of one cohort; all outputs are written."""
-    counts = COHORTS[:2] if workload.quick else COHORTS
+    counts = (1, 2) if workload.quick else COHORTS
     tell(f"scale: a cohort of {counts[-1]}")
     folders = copies(workload, folder / "cohort", counts[-1])
     with _worker(workload, partial(Cohort, workload.model, folders, folder / "results"), workload.threads) as worker:

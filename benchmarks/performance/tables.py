@@ -30,7 +30,7 @@ def conditions(result: Mapping[str, Any]) -> str:
     """What it was measured on."""
     machine, case = result["machine"], result["case"]
     shape = " x ".join(map(str, case["shape"]))
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items() if name != "recoseg_hf")
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(machine["versions"].items()))
     loads = machine["load_before_rounds"]
     quick = "**A quick run, whose times mean nothing.** " if result["quick"] else ""
     return (
@@ -137,7 +137,7 @@ def machine_floor(result: Mapping[str, Any]) -> str:
         [f"{threads} thread{'s' if threads != '1' else ''}"]
         + [number(peak[what][dtype]) for what in ("gemm_gflops", "conv_gflops") for dtype in ("fp32", "bf16")]
         + [number(peak["copy_gbs"])]
-        for threads, peak in floor["peaks"].items()
+        for threads, peak in sorted(floor["peaks"].items())
     ]
     heads = [
         "",
@@ -150,10 +150,10 @@ def machine_floor(result: Mapping[str, Any]) -> str:
     nets = [
         [name, str(net["slices"]), number(net["flops"] / net["slices"] / 1e9), number(net["seconds"]),
          number(net["gflops"]), f"{100 * net['share_of_peak']:.0f} %"]
-        for name, net in floor["nets"].items()
+        for name, net in sorted(floor["nets"].items(), reverse=True)
     ]  # fmt: skip
     net_heads = ["net", "slices", "GFLOP a slice", "seconds", "GFLOP/s", f"of the convolution peak ({floor['dtype']})"]
-    inflate = ", ".join(f"{name} {seconds(found)}" for name, found in floor["inflate"].items())
+    inflate = ", ".join(f"{name} {seconds(found)}" for name, found in sorted(floor["inflate"].items()))
     return (
         f"{table(heads, rows)}\n\n{table(net_heads, nets)}\n\nUnpacking the four files in memory, seconds: {inflate}."
     )

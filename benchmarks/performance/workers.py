@@ -113,10 +113,11 @@ class Here:
 
     Args:
         build: makes the task.
+        threads: that torch may use, here too; 0 leaves it alone.
     """
 
-    def __init__(self, build: Build) -> None:
-        self._build = build
+    def __init__(self, build: Build, threads: int) -> None:
+        self._build, self._threads = build, threads
         self._task: Task | None = None
 
     def imported(self) -> None:
@@ -124,6 +125,7 @@ class Here:
 
     def about(self) -> dict[str, Any]:
         """Make the task, if it is not; what it says of itself."""
+        limit_threads(self._threads)
         self._task = self._task or self._build()
         return dict(self._task.about)
 
@@ -144,7 +146,7 @@ class Here:
 
 def start(quick: bool, build: Build, threads: int, tuned: bool = False, imports: Sequence[str] = ()) -> Worker | Here:
     """A worker, or what stands in for it where memory and times do not matter."""
-    return Here(build) if quick else Worker(build, threads, tuned, imports)
+    return Here(build, threads) if quick else Worker(build, threads, tuned, imports)
 
 
 def serve(pipe: Connection, build: Build, threads: int, tuned: bool, imports: Sequence[str]) -> None:
@@ -153,10 +155,7 @@ def serve(pipe: Connection, build: Build, threads: int, tuned: bool, imports: Se
         from recoseg_hf.process import tune_process
 
         tune_process()
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
+    limit_threads(threads)
     for module in imports:
         import_module(module)
     pipe.send(True)
@@ -167,6 +166,14 @@ def serve(pipe: Connection, build: Build, threads: int, tuned: bool, imports: Se
             pipe.send(dict(task.about))
             continue
         pipe.send(timed(task))
+
+
+def limit_threads(threads: int) -> None:
+    """Let torch use so many; 0 leaves it alone."""
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def timed(task: Task) -> dict[str, Any]:

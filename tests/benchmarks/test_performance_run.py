@@ -10,11 +10,10 @@ from benchmarks.performance.__main__ import main
 from benchmarks.performance.tables import PARTS
 
 
-def test_everything_runs_on_a_tiny_case(tmp_path, monkeypatch, capsys, threads):
+def test_everything_runs_on_a_tiny_case(tmp_path, capsys, threads, tiny_model):
     threads(1)
-    monkeypatch.setattr("benchmarks.performance.__main__.clean_environment", lambda: None)
     output = tmp_path / "performance.json"
-    main(["--quick", "--threads", "1", "--output", str(output)])
+    main(["--quick", "--threads", "1", "--model", str(tiny_model), "--output", str(output)])
     result = json.loads(output.read_text(encoding="utf-8"))
     assert result["quick"]
     assert all(row["seconds"]["median"] > 0 for row in result["rows"])
@@ -25,7 +24,7 @@ def test_everything_runs_on_a_tiny_case(tmp_path, monkeypatch, capsys, threads):
     assert nets["synthesizer"]["slices"] == steps * slices
     assert nets["segmenter"]["slices"] % slices == 0
     assert result["case"]["name"] == "simulated-0-4"
-    assert [row["cases"] for row in result["scale"]["cohort"]] == [1, 4]
+    assert [row["cases"] for row in result["scale"]["cohort"]] == [1, 2]
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     said = capsys.readouterr().out
     assert all(part(result) in said for part in PARTS)
