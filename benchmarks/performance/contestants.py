@@ -195,5 +195,6 @@ def starts(workload: Workload, few: int) -> list[Contestant]:
         *light,
         code("imports", "imports of torch and diffusers alone", _IMPORTS),
         code("import_monai", "import monai", "import monai.networks.nets, monai.inferers, monai.transforms"),
+        code("cold_mask", "recoseg predict, cold, the mask alone", _COMMAND, *predict, "--outputs", "mask"),
         code("cold_all", "recoseg predict, cold, all outputs", _COMMAND, *predict),
     ]

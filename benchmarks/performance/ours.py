@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from recoseg_hf.inference import load_pipeline, predict_case, write_prediction
 from recoseg_hf.inference.prediction import Prediction
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
-CHOOSES = "outputs" in signature(write_prediction).parameters
 NETS = ("synthesizer", "segmenter")
 
 
@@ -78,10 +76,7 @@ class Ours:
 
     def write(self, prediction: Prediction, case: Case, folder: Path) -> None:
         """Write what is wanted."""
-        if self.everything or not CHOOSES:
-            write_prediction(prediction, case, folder)
-        else:
-            write_prediction(prediction, case, folder, outputs=("mask",))
+        write_prediction(prediction, case, folder, outputs=None if self.everything else ("mask",))
 
 
 def quiet(model: str | None) -> ReCoSegPipeline:
