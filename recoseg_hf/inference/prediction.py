@@ -18,7 +18,7 @@ from recoseg_hf.inference.deferred import Deferred
 from recoseg_hf.inference.report import build_report, find_warnings, measure
 from recoseg_hf.inference.timing import StageClock
 from recoseg_hf.pipeline.conventions import INNER_THRESHOLD, MODALITIES, nested_labels
-from recoseg_hf.pipeline.masks import seeded_mask
+from recoseg_hf.pipeline.masks import bounding_box, seeded_mask
 from recoseg_hf.pipeline.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -227,8 +227,17 @@ def _masks(pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: 
     labels = None
     if {"tc", "et"} <= regions.keys():
         inner = config.get("region_threshold", INNER_THRESHOLD)
-        labels = Volume(nested_labels(mask, regions["tc"].data, regions["et"].data, inner), whole.affine)
+        labels = Volume(_labels(mask, regions["tc"].data, regions["et"].data, inner), whole.affine)
     return Volume(mask, whole.affine), labels
+
+
+def _labels(mask: np.ndarray, core: np.ndarray, enhancing: np.ndarray, threshold: float) -> np.ndarray:
+    """Do what `nested_labels` does where there is a mask; elsewhere all is zero."""
+    labels = np.zeros_like(mask)
+    if mask.any():
+        box = bounding_box(mask)
+        labels[box] = nested_labels(mask[box], core[box], enhancing[box], threshold)
+    return labels
 
 
 def input_error(subject: str, sources: Mapping[str, str | Path], message: str) -> InputError:

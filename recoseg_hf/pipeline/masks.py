@@ -45,7 +45,7 @@ def seeded_mask(probability: np.ndarray, threshold: float, seed_threshold: float
     mask = probability > threshold
     if seed_threshold <= threshold or not mask.any():
         return mask.view(np.uint8)
-    box = _bounding_box(mask)
+    box = bounding_box(mask)
     seeds = probability[box] > seed_threshold
     if not seeds.any():
         return mask.view(np.uint8)
@@ -54,8 +54,8 @@ def seeded_mask(probability: np.ndarray, threshold: float, seed_threshold: float
     return kept.view(np.uint8)
 
 
-def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box around what is true, by looking along each axis: a tenth of `nonzero`'s time."""
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box around what is true in a mask that is not empty, in a tenth of `nonzero`'s time."""
     found = (np.flatnonzero(mask.any(axis=tuple({*range(mask.ndim)} - {axis}))) for axis in range(mask.ndim))
     return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in found)
 
@@ -65,10 +65,9 @@ def _grow(seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
     mask, grown, size = np.ascontiguousarray(mask), np.ascontiguousarray(seeds), -1
     while (count := int(np.count_nonzero(grown))) > size:
         size = count
-        for _ in range(8):  # several steps before each look at whether anything still grows
-            for axis in range(3):  # a cube is three lines
-                grown = _widen(grown, axis)
-            grown &= mask
+        for axis in range(3):  # a cube is three lines
+            grown = _widen(grown, axis)
+        grown &= mask
     return grown
 
 

@@ -14,14 +14,15 @@ import torch.nn.functional as F
 NORMALIZATIONS = ("zscore", "robust")
 ROBUST_WINDOW = (-3.0, 6.0)
 QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard deviations
-_BINS = 2**16  # whose counts fit a processor's cache
+_MORE_THAN_HALF = 0.5 + 1e-5  # rounding must not decide about a pixel of which brain covers exactly half
+_BITS_WITHIN_A_BIN = 15  # of 32; the bins' counts fit a processor's cache
 
 
 def percentiles(values: np.ndarray, percentages: Sequence[float]) -> list[float]:
     """Return what `np.percentile` does, in a third of its time: of a million values only those around each are sorted.
 
-    Floats from 0 up are in the order of their bits, taken as whole numbers; the leading bits say in which of 65,536
-    bins a value lies, and the counts say which bins hold the values between which a percentile lies.
+    Floats from 0 up are in the order of their bits, taken as whole numbers; the leading ones say in which of 256 bins
+    to a factor of two a value lies, and the counts say which bins hold those between which a percentile lies.
 
     Args:
         values: float32 (M,), M > 0.
@@ -30,11 +31,10 @@ def percentiles(values: np.ndarray, percentages: Sequence[float]) -> list[float]
     Returns:
         Interpolated linearly, in double precision: within 1e-7 of `np.percentile`, which takes differences in single.
     """
-    bits = (values + np.float32(0)).view(np.int32)  # -0 becomes 0
-    first, last = int(bits.min()), int(bits.max())
-    if first < 0:  # a value is below 0
+    bits = values.view(np.int32)
+    if bits.min() < 0:  # so is a value, or -0
         return np.percentile(values, percentages).tolist()
-    bins = (bits - np.int32(first)) >> max(0, (last - first).bit_length() - _BINS.bit_length() + 1)
+    bins = bits >> _BITS_WITHIN_A_BIN
     counts = torch.bincount(torch.from_numpy(bins)).numpy()
     ends = np.cumsum(counts)
     places = np.asarray(percentages, np.float64) / 100 * (values.size - 1)
@@ -211,14 +211,28 @@ def _resizing(source: int, target: int) -> torch.Tensor:
 def _resized(stack: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
     """Resize (N, h, w) to (N, H, W) by weights (H, h) and (W, w): two products, a quarter of `interpolate`'s time.
 
-    What lies together in memory is summed up first.
+    What lies together in memory is summed up first. Pixels that nothing goes into or comes out of are left out.
     """
-    count = len(stack)
-    down, across = (weights.expand(count, -1, -1) for weights in (down, across))
+    (rows, rows_in), (columns, columns_in) = _used(down), _used(across)
+    inside, count = stack[:, rows_in, columns_in], len(stack)
+    to_rows = down[rows, rows_in].expand(count, -1, -1)
+    to_columns = across[columns, columns_in].T.expand(count, -1, -1)
     if stack.stride(-1) == 1:
-        return torch.bmm(down, torch.bmm(stack, across.transpose(1, 2)))
-    narrowed = torch.bmm(stack.transpose(1, 2), down.transpose(1, 2))
-    return torch.bmm(narrowed.transpose(1, 2), across.transpose(1, 2))
+        found = torch.bmm(to_rows, torch.bmm(inside, to_columns))
+    else:
+        narrowed = torch.bmm(inside.transpose(1, 2), to_rows.transpose(1, 2))
+        found = torch.bmm(narrowed.transpose(1, 2), to_columns)
+    if found.shape[1:] == (len(down), len(across)):
+        return found
+    whole = torch.zeros(count, len(down), len(across))
+    whole[:, rows, columns] = found
+    return whole
+
+
+def _used(weights: torch.Tensor) -> tuple[slice, slice]:
+    """Return the rows, and the columns, from the first to the last that holds a weight."""
+    used = (np.flatnonzero(weights.numpy().any(axis=axis)).tolist() for axis in (1, 0))
+    return tuple(slice(places[0], places[-1] + 1) for places in used)
 
 
 @dataclass(frozen=True)
@@ -296,7 +310,7 @@ def prepare_stack(
         conditions=torch.cat(conditions, dim=1),
         t1=units.get("t1"),
         t1ce=units.get("t1ce"),
-        brain=grid.to_model(brain) > 0.5,
+        brain=grid.to_model(brain) > _MORE_THAN_HALF,
         source_brain=brain,
         grid=grid,
         t1ce_scale=scales.get("t1ce", scales["t1"]),
