@@ -30,7 +30,7 @@ class Contestant:
         times: how many times what is measured makes the whole; the seconds are multiplied by it.
         basis: what is measured, where that is not the whole.
         against: what of ours it is held against: `mask`, `synthesize` or `input`; empty for nothing.
-        turns: how often it is measured.
+        group: of those that take turns with one another and with ours; ours has none and takes turns with all.
         tuned: the allocator is set as the command sets it.
         threads: False leaves torch alone, where there is none.
     """
@@ -43,7 +43,7 @@ class Contestant:
     times: float = 1.0
     basis: str = ""
     against: str = ""
-    turns: int = 3
+    group: str = ""
     tuned: bool = False
     threads: bool = True
 
@@ -62,25 +62,15 @@ class Contestant:
 
 def everybody(workload: Workload) -> list[Contestant]:
     """All of them, for this case."""
-    few = 1 if workload.quick else 3
-    groups = (ours, volumes, diffusion, slices, reading, machine, starts)
-    return [
-        contestant if not workload.quick else _once(contestant)
-        for group in groups
-        for contestant in group(workload, few)
-    ]
+    return [*ours(workload), *volumes(workload), *slices(workload), *diffusion(workload), *rest(workload)]
 
 
-def _once(contestant: Contestant) -> Contestant:
-    return Contestant(**{**vars(contestant), "turns": 1})
-
-
-def ours(workload: Workload, few: int) -> list[Contestant]:
+def ours(workload: Workload) -> list[Contestant]:
     """The command's settings, and a library user's, whose allocator nobody touches."""
     from benchmarks.performance.ours import Ours
 
     def entry(name: str, title: str, everything: bool, tuned: bool) -> Contestant:
-        return Contestant(name, title, "ours", partial(Ours, workload, everything), turns=3 * few, tuned=tuned)
+        return Contestant(name, title, "ours", partial(Ours, workload, everything), tuned=tuned)
 
     return [
         entry("ours_mask", "recoseg_hf, files to mask", False, True),
@@ -89,15 +79,15 @@ def ours(workload: Workload, few: int) -> list[Contestant]:
     ]
 
 
-def _both(few: int, name: str, title: str, make: Callable[[bool], Build], **rest: object) -> list[Contestant]:
+def _both(group: str, name: str, title: str, make: Callable[[bool], Build], **rest: object) -> list[Contestant]:
     """As its users run it, and with our settings."""
     return [
-        Contestant(f"{name}_{setting}", title, setting, make(tuned), turns=few, tuned=tuned, **rest)
+        Contestant(f"{name}_{setting}", title, setting, make(tuned), group=group, tuned=tuned, **rest)
         for setting, tuned in (("stock", False), ("tuned", True))
     ]
 
 
-def volumes(workload: Workload, few: int) -> list[Contestant]:
+def volumes(workload: Workload) -> list[Contestant]:
     """3D nets."""
     from benchmarks.performance import peers_volume as peers
 
@@ -110,15 +100,15 @@ def volumes(workload: Workload, few: int) -> list[Contestant]:
 
     return [
         *_both(
-            few, "segresnet_pass", f"MONAI SegResNet, one pass {shape}",
+            "3D", "segresnet_pass", f"MONAI SegResNet, one pass {shape}",
             lambda tuned: partial(peers.one_pass, workload, tuned), against="mask",
         ),
-        *_both(few, "segresnet_windows", "MONAI SegResNet, sliding window", windows(False), **window),
-        *_both(few, "dynunet_windows", "MONAI DynUNet (nnU-Net 3d_fullres), sliding window", windows(True), **window),
+        *_both("3D", "segresnet_windows", "MONAI SegResNet, sliding window", windows(False), **window),
+        *_both("3D", "dynunet_windows", "MONAI DynUNet (nnU-Net 3d_fullres), sliding window", windows(True), **window),
     ]  # fmt: skip
 
 
-def diffusion(workload: Workload, few: int) -> list[Contestant]:
+def diffusion(workload: Workload) -> list[Contestant]:
     """MONAI's diffusion of our width, on our folded slices and on plain ones."""
     from benchmarks.performance.peers_slices import Diffusion
 
@@ -132,7 +122,8 @@ def diffusion(workload: Workload, few: int) -> list[Contestant]:
         if grid == "folded":
             plans.append(("same_steps", "DDIMScheduler", own, own))
         for name, scheduler, steps, measured in plans:
-            title = f"MONAI DiffusionInferer, {scheduler.removesuffix('Scheduler')} {steps} steps, {words}"
+            many = f"{steps} step{'s' if steps > 1 else ''}"
+            title = f"MONAI DiffusionInferer, {scheduler.removesuffix('Scheduler')} {many}, {words}"
 
             def make(
                 tuned: bool, plan: tuple = (scheduler, steps, measured), folded: bool = grid == "folded"
@@ -141,47 +132,40 @@ def diffusion(workload: Workload, few: int) -> list[Contestant]:
 
             basis = f"{measured} of {steps} steps" if measured < steps else ""
             rest = {"times": steps / measured, "basis": basis, "against": "synthesize"}
-            found += _both(few, f"{name}_{grid}", title, make, **rest)
+            found += _both("2D", f"{name}_{grid}", title, make, **rest)
     return found
 
 
-def slices(workload: Workload, few: int) -> list[Contestant]:
+def slices(workload: Workload) -> list[Contestant]:
     """A plain 2D U-Net."""
     from benchmarks.performance.peers_slices import SliceNet
 
     side = workload.settings["image_size"]
     title = f"MONAI BasicUNet, slices of {side}²"
-    return _both(few, "basicunet", title, lambda tuned: partial(SliceNet, workload, tuned), against="mask")
+    return _both("2D", "basicunet", title, lambda tuned: partial(SliceNet, workload, tuned), against="mask")
 
 
-def reading(workload: Workload, few: int) -> list[Contestant]:
-    """From files to the nets' input."""
-    from benchmarks.performance.floor import Inflate
+def rest(workload: Workload) -> list[Contestant]:
+    """Reading and preprocessing, what the machine can do, and starting from nothing."""
+    from benchmarks.performance.floor import Inflate, Machine
     from benchmarks.performance.peers_reading import Compose
 
-    title = "MONAI Compose, reading and preprocessing"
-    make = partial(Compose, workload)
+    compose, group = partial(Compose, workload), "the rest"
+    title, inflate = "MONAI Compose, reading and preprocessing", partial(Inflate, workload)
     return [
-        *_both(few, "compose", title, lambda tuned: make, against="input"),
-        Contestant(
-            "inflate", "unpacking the four files", "floor", partial(Inflate, workload), turns=3 * few, threads=False
-        ),
+        *_both(group, "compose", title, lambda tuned: compose, against="input"),
+        Contestant("inflate", "unpacking the four files", "floor", inflate, group=group, threads=False),
+        Contestant("peaks", "the machine's peaks", "floor", partial(Machine, workload), group=group, tuned=True),
+        *starts(workload, group),
     ]
 
 
-def machine(workload: Workload, few: int) -> list[Contestant]:
-    """The peaks."""
-    from benchmarks.performance.floor import Machine
-
-    return [Contestant("peaks", "the machine's peaks", "floor", partial(Machine, workload), turns=few, tuned=True)]
-
-
-def starts(workload: Workload, few: int) -> list[Contestant]:
+def starts(workload: Workload, group: str) -> list[Contestant]:
     """Whole processes, from nothing; those that import torch take long and are left out where all is tiny."""
     python = sys.executable
 
     def code(name: str, title: str, text: str, *arguments: str) -> Contestant:
-        return Contestant(name, title, "process", program=(python, "-c", text, *arguments), turns=few)
+        return Contestant(name, title, "process", program=(python, "-c", text, *arguments), group=group)
 
     model = ("--model", workload.model) if workload.model else ()
     predict = ("predict", str(workload.case), "--device", "cpu", *model, "--output", "{folder}")

@@ -13,6 +13,8 @@ from benchmarks.performance.programs import Program
 from benchmarks.performance.workers import Here, Worker
 from benchmarks.performance.workload import Workload
 
+ROUNDS = 3  # with each group
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -25,39 +27,62 @@ class Measured:
 def take_turns(
     contestants: Sequence[Contestant], workload: Workload, tell: Callable[[str], None]
 ) -> tuple[dict[str, Measured], list[float]]:
-    """Start all, let them take turns, and end them.
+    """Let everybody take turns, one group of others after the other, for all at once would not fit into memory.
+
+    Those of no group, ours, take turns with each of the groups.
 
     Returns:
         What each gave, by name, and the load of the machine before each round.
     """
-    started: dict[str, Worker | Here | Program] = {}
-    answers: dict[str, list[Mapping[str, Any]]] = {one.name: [] for one in contestants}
-    loads = []
+    turns = _Turns(workload, tell)
+    ours = [one for one in contestants if not one.group]
+    groups = {one.group: [other for other in contestants if other.group == one.group] for one in contestants}
     try:
-        for one in contestants:
-            started[one.name] = one.start(workload)
-        for running in started.values():  # side by side; what is made after that is made alone, and may be timed
-            running.imported()
-        about = {}
-        for name, running in started.items():
-            tell(f"getting ready: {name}")
-            about[name] = running.about()
-        rounds = max(one.turns for one in contestants)
-        for number in range(rounds):
-            loads.append(os.getloadavg()[0])
-            for one in _rotated(contestants, number):
-                if has_turn(one.turns, rounds, number):
-                    tell(f"round {number + 1} of {rounds}: {one.name}")
-                    answers[one.name].append(started[one.name].run())
+        turns.start(ours)
+        for name, members in groups.items():
+            if not name:
+                continue
+            turns.start(members)
+            for number in range(1 if workload.quick else ROUNDS):
+                turns.take(_rotated([*ours, *members], number), f"{name}, round {number + 1}")
+            turns.close(members)
     finally:
-        for running in started.values():
-            running.close()
-    return {name: Measured(about[name], found) for name, found in answers.items()}, loads
+        turns.close(contestants)
+    return {name: Measured(turns.about[name], found) for name, found in turns.answers.items()}, turns.loads
 
 
-def has_turn(turns: int, rounds: int, number: int) -> bool:
-    """Say whether one with so many turns has one in this round, counted from 0; they are spread evenly."""
-    return (number * turns) % rounds < turns
+class _Turns:
+    """Who is running, and what they have answered."""
+
+    def __init__(self, workload: Workload, tell: Callable[[str], None]) -> None:
+        self.workload, self.tell = workload, tell
+        self.running: dict[str, Worker | Here | Program] = {}
+        self.about: dict[str, Mapping[str, Any]] = {}
+        self.answers: dict[str, list[Mapping[str, Any]]] = {}
+        self.loads: list[float] = []
+
+    def start(self, contestants: Sequence[Contestant]) -> None:
+        """Start some side by side; what they make after their imports is made alone, since it may be timed."""
+        for one in contestants:
+            self.running[one.name] = one.start(self.workload)
+        for one in contestants:
+            self.running[one.name].imported()
+        for one in contestants:
+            self.tell(f"getting ready: {one.name}")
+            self.about[one.name] = self.running[one.name].about()
+
+    def take(self, contestants: Sequence[Contestant], words: str) -> None:
+        """A turn for each."""
+        self.loads.append(os.getloadavg()[0])
+        for one in contestants:
+            self.tell(f"{words}: {one.name}")
+            self.answers.setdefault(one.name, []).append(self.running[one.name].run())
+
+    def close(self, contestants: Sequence[Contestant]) -> None:
+        """End those that run."""
+        for one in contestants:
+            if one.name in self.running:
+                self.running.pop(one.name).close()
 
 
 def _rotated(contestants: Sequence[Contestant], number: int) -> list[Contestant]:

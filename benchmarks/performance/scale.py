@@ -21,7 +21,7 @@ from recoseg_hf.inference import predict_cohort
 
 IMAGE_SIZES = (120, 160, 240)
 COHORTS = (1, 4, 16)
-_RUNS = 3
+_RUNS = 2
 
 
 class Cohort:

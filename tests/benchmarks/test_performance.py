@@ -10,7 +10,7 @@ from benchmarks.performance.contestants import Contestant
 from benchmarks.performance.gates import gates
 from benchmarks.performance.programs import Program
 from benchmarks.performance.result import compared, parts_of, row_of, stages_of
-from benchmarks.performance.rounds import Measured, has_turn, scaled, summary
+from benchmarks.performance.rounds import Measured, scaled, summary, take_turns
 from benchmarks.performance.workload import Workload, brain_slices, thinned
 from recoseg_hf.imaging.phantom import simulate_case
 
@@ -119,9 +119,18 @@ def test_what_is_no_net_is_what_the_nets_leave():
     assert [found["stages"][name]["median"] for name in ("read", "synthesize", "write")] == [1, 2, 0]
 
 
-@pytest.mark.parametrize(("turns", "rounds", "expected"), [(9, 9, [*range(9)]), (3, 9, [0, 3, 6]), (1, 9, [0])])
-def test_turns_are_spread_over_the_rounds(turns, rounds, expected):
-    assert [number for number in range(rounds) if has_turn(turns, rounds, number)] == expected
+def test_ours_take_turns_with_each_group():
+    def program(name: str, group: str) -> Contestant:
+        return Contestant(name, name, "process", program=(sys.executable, "-c", ""), group=group)
+
+    said = []
+    everybody = [program("ours", ""), program("a", "A"), program("b", "B"), program("c", "B")]
+    found, loads = take_turns(everybody, workload((240, 240, 155), quick=True), said.append)
+    assert {name: len(one.answers) for name, one in found.items()} == {"ours": 2, "a": 1, "b": 1, "c": 1}
+    assert [line for line in said if "round" in line] == [
+        "A, round 1: ours", "A, round 1: a", "B, round 1: ours", "B, round 1: b", "B, round 1: c"
+    ]  # fmt: skip
+    assert len(loads) == 2
 
 
 def test_a_summary_has_its_range_and_n():
