@@ -12,7 +12,7 @@ _COLD_EXTRA = 1.5  # seconds
 
 def gates(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every bar: what it is, what was found, whether it is met."""
-    return [*_ratios(result), *_shares(result), *_starts(result), *_memory(result)]
+    return [*_ratios(result), *_shares(result), *_starts(result), *_memory(result), _growth(result)]
 
 
 def _gate(name: str, what: str, bar: float, found: float, unit: str, least: bool = True) -> dict[str, Any]:
@@ -72,3 +72,10 @@ def _memory(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         _gate(f"memory_{name}", f"peak memory, {words}", 2048, row_named(result, name)["peak_mib"], "MiB", least=False)
         for name, words in (("ours_mask", "files to mask"), ("ours_all", "files to all outputs"))
     ]
+
+
+def _growth(result: Mapping[str, Any]) -> dict[str, Any]:
+    *_, before, last = result["scale"]["cohort"]
+    growth = 100 * (last["peak_mib"] / before["peak_mib"] - 1)
+    what = f"growth of peak memory in a cohort, from case {before['cases']} to case {last['cases']}"
+    return _gate("cohort", what, 5, growth, "%", least=False)

@@ -45,6 +45,7 @@ class Ours:
             "nets": {name: vars(one) for name, one in work.items()},
             "flops": sum(one.flops for one in work.values()),
             "tumour_ml": first["tumour_ml"],
+            "dice": None if everything or image_size else self.dice(),
         }
 
     def run(self) -> Mapping[str, Any]:
@@ -73,6 +74,14 @@ class Ours:
             "steps": report["settings"]["num_inference_steps"],
             "tumour_ml": report["results"]["tumour_volume_ml"],
         }
+
+    def dice(self) -> float | None:
+        """Of the mask that is timed with the case's own segmentation, if it has one."""
+        case = Case.from_folder(self.case)
+        if case.seg is None:
+            return None
+        mask, reference = predict_case(self.pipeline, case).mask.data > 0, case.seg.data > 0
+        return 2 * float((mask & reference).sum()) / max(float(mask.sum() + reference.sum()), 1.0)
 
     def write(self, prediction: Prediction, case: Case, folder: Path) -> None:
         """Write what is wanted."""

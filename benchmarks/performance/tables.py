@@ -32,6 +32,8 @@ def conditions(result: Mapping[str, Any]) -> str:
     shape = " x ".join(map(str, case["shape"]))
     versions = ", ".join(f"{name} {number}" for name, number in sorted(machine["versions"].items()))
     loads = machine["load_before_rounds"]
+    dice = next(row for row in result["rows"] if row["name"] == "ours_mask")["about"].get("dice")
+    shown = "" if dice is None else f" The mask that was timed has Dice {dice:.3f} with the case's own segmentation."
     quick = "**A quick run, whose times mean nothing.** " if result["quick"] else ""
     return (
         f"{quick}{machine['processor']}, {machine['cores']} cores ({', '.join(machine['instructions'])}), "
@@ -39,7 +41,7 @@ def conditions(result: Mapping[str, Any]) -> str:
         f"`{case['name']}`: {shape} voxels, {case['slices_with_brain']} slices with brain, "
         f"{case['compressed_mib']:.1f} MiB compressed. "
         f"Load of the machine before the run {machine['load_before'][0]:.2f}, before its rounds "
-        f"{min(loads):.2f} to {max(loads):.2f} (one contestant alone makes up to {machine['threads']})."
+        f"{min(loads):.2f} to {max(loads):.2f} (one contestant alone makes up to {machine['threads']}).{shown}"
     )
 
 

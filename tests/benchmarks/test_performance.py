@@ -48,6 +48,7 @@ def result() -> dict:
         "ours": {"ours_mask": own, "ours_all": own},
         "floor": {"dtype": "bf16", "nets": floor_nets, "inflate_seconds": once(0.1), "mask_seconds": 1.0},
         "machine": {"threads": 2},
+        "scale": {"cohort": [{"cases": count, "peak_mib": peak} for count, peak in ((1, 900), (4, 1000), (16, 1060))]},
         "rows": [
             row("ours_mask", 2.0, nets=nets, flops=6e11, steps=2),
             row("ours_all", 3.0, nets=nets, flops=6e11),
@@ -73,6 +74,7 @@ def test_each_bar_is_held_against_the_run(result):
         "ddpm": (2000, True), "inflate": (50, True), "synthesizer": (70, True), "segmenter": (69, False),
         "rest": (25, True), "cold_start": (5.5, True), "cold_subject": (7.5, False), "import": (0.31, False),
         "memory_ours_mask": (1000, True), "memory_ours_all": (1000, True),
+        "cohort": (6, False),
     }  # fmt: skip
 
 

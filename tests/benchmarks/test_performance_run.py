@@ -23,6 +23,7 @@ def test_everything_runs_on_a_tiny_case(tmp_path, capsys, threads, tiny_model):
     nets = own["about"]["nets"]
     assert nets["synthesizer"]["slices"] == steps * slices
     assert nets["segmenter"]["slices"] % slices == 0
+    assert 0 <= own["about"]["dice"] <= 1
     assert result["case"]["name"] == "simulated-0-4"
     assert [row["cases"] for row in result["scale"]["cohort"]] == [1, 2]
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
