@@ -36,7 +36,8 @@ class BrainWindow:
         """Find a case's window and cut its scans by it.
 
         Returns:
-            The window, and float32 (Z, X, Y) by modality; views where the scans are not resampled.
+            The window, and float32 (Z, X, Y) by modality, with X closest together in memory, then Y, whatever the axes
+            of the scans, so that sums over them round alike; views where the scans are stored so.
         """
         scans = {name: volume for name, volume in case.volumes().items() if name in MODALITIES}
         if is_regular(*ras_grid(case.flair.shape, case.flair.affine), spacing=1.0):
@@ -47,7 +48,7 @@ class BrainWindow:
             brain = _not_zero(canonical)
         flair, box = canonical["flair"], _extent(brain.any(axis=2))
         window = cls(case.flair, case.brain, flair.affine, flair.shape, box)
-        return window, {name: np.moveaxis(volume.data[box], 2, 0) for name, volume in canonical.items()}
+        return window, {name: np.moveaxis(_in_order(volume.data[box]), 2, 0) for name, volume in canonical.items()}
 
     def volume(self, stack: np.ndarray) -> Volume:
         """Bring float32 (Z, X, Y), zero outside the brain, back to the case's grid; zero outside the window.
@@ -64,6 +65,12 @@ class BrainWindow:
         volume = from_canonical(Volume(whole, self.affine), like=self.like)
         volume.data[~self.brain] = 0  # interpolation reaches a voxel past the edge of the brain
         return volume
+
+
+def _in_order(data: np.ndarray) -> np.ndarray:
+    """Lay an array out with its first axis closest together; backwards along an axis will do."""
+    steps = [abs(step) for step in data.strides]
+    return data if steps == sorted(steps) else np.asfortranarray(data)
 
 
 def _not_zero(scans: Mapping[str, Volume]) -> np.ndarray:

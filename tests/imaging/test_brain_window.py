@@ -31,10 +31,26 @@ def test_stacks_are_the_box_around_the_brain_and_all_slices():
     assert (stacks["flair"][1, 0, 0], stacks["t1"][2, 3, 0], stacks["t2"][4, 2, 3]) == (1, 2, 3)
 
 
-def test_scans_that_are_not_resampled_are_not_copied():
-    case = case_of("LPS")
+def stored(case, order) -> Case:
+    volumes = {
+        name: Volume(np.array(volume.data, order=order), volume.affine) for name, volume in case.volumes().items()
+    }
+    return Case("sub-01", **volumes)
+
+
+def test_scans_that_are_only_flipped_are_not_copied():
+    case = stored(case_of("LPS"), "F")  # as they are read
     _, stacks = BrainWindow.around(case)
     assert all(np.shares_memory(stack, getattr(case, name).data) for name, stack in stacks.items())
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "PIR", "SAL"])
+def test_layout_in_memory_is_the_same_whatever_the_axes(orientation, order):
+    _, stacks = BrainWindow.around(stored(case_of(orientation), order))
+    for stack in stacks.values():
+        slices, rows, columns = map(abs, stack.strides)
+        assert rows < columns < slices
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "PIR", "SAL"])
