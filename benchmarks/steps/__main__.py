@@ -33,7 +33,7 @@ from recoseg_hf.evaluation.canvas import require_drawing, save
 from recoseg_hf.evaluation.new_site.card import SubjectsOf
 from recoseg_hf.files import atomic_write, write_json
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.inference.loading import load_pipeline
+from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
@@ -47,7 +47,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--part", default="validation", help="list of its splits.json")
     parser.add_argument("--subjects", type=int, default=None, help="the first so many; all by default")
     parser.add_argument("--model", default=None, help="folder or Hub id; by default the embedded model")
-    parser.add_argument("--volume-steps", type=int, nargs="*", default=[1, 2, 4, 10, 25], help="for whole volumes")
+    parser.add_argument("--volume-steps", type=int, nargs="*", default=[1, 2, 4, 10], help="for whole volumes")
     parser.add_argument("--steps", type=int, nargs="*", default=[1, 2, 4, 10, 25, 50], help="for slabs and slices")
     parser.add_argument("--solvers", nargs="+", default=list(SOLVERS), choices=SOLVERS, help="for slabs")
     parser.add_argument("--slab", type=int, default=12, help="slices of a slab")
@@ -100,11 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
     require_drawing()
     tune_process()
-    pipeline = load_pipeline(options.model, dtype=options.dtype and getattr(torch, options.dtype))
+    folder, subjects = find_model(options.model), SubjectsOf(options.data, options.part)
+    subjects.check_unseen([folder])
+    pipeline = load_pipeline(folder, dtype=options.dtype and getattr(torch, options.dtype))
     if pipeline.synthesizer is None:
-        raise InputError(options.model, "no synthesizer", "a model that draws T1ce", "Name another one.")
+        raise InputError(folder, "no synthesizer", "a model that draws T1ce", "Name another one.")
     pipeline.set_progress_bar_config(disable=True)
-    folders = list(islice(SubjectsOf(options.data, options.part).folders(), options.subjects))
+    folders = list(islice(subjects.folders(), options.subjects))
     measured = conditions(pipeline) | {"part": options.part, "slab": options.slab, "slices": options.slices}
     kept = KeptPoints(options.output.with_suffix(".points"), measured)
     measure(pipeline, folders, kept, options)
