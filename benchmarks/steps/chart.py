@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.steps.result import MARGIN
 from recoseg_hf.evaluation.canvas import STYLES, chart
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def draw(result: Mapping[str, Any]) -> Figure:
         for style, (solver, by_count) in zip(STYLES, result["slabs"].items(), strict=False):
             _line(axis, {int(count): row[name] for count, row in by_count.items()}, solver, style)
         axis.set_ylabel(label, fontsize=11)
+    _band(axes[1], [row["dice_wt"] for by_count in result["slabs"].values() for row in by_count.values()])
     axes[1].legend(fontsize=9)
     every = {int(count) for by_count in result["slabs"].values() for count in by_count} | set(
         map(int, result["steps"])
@@ -56,6 +58,16 @@ def _volumes(axis: Axes, steps: Mapping[str, Mapping]) -> None:
                 axis.plot([shifted] * 2, one["dice"]["interval"], color=STYLES[place]["color"], linewidth=1.2)
     axis.set_ylabel("Dice of whole volumes", fontsize=11)
     axis.legend(fontsize=9)
+
+
+def _band(axis: Axes, dices: Sequence[float | None]) -> None:
+    """Show what is good enough, on an axis that does not blow small differences up."""
+    dices = [dice for dice in dices if dice is not None]
+    if not dices:
+        return
+    best, lowest = max(dices), min(dices)
+    axis.axhspan(best - MARGIN, best, color="0.85", zorder=0, label="within 0.2 points of the best")
+    axis.set_ylim(min(lowest, best - 5 * MARGIN) - MARGIN, best + 2 * MARGIN)
 
 
 def _line(axis: Axes, values: Mapping[int, float | None], label: str, style: Mapping[str, Any]) -> None:

@@ -56,8 +56,8 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
         "slices": _nested(slices),
         "rounds": _rounds(parts["rounds"][own, 0]),
         "chosen": {
-            "volumes": chosen_of(_dices_of_volumes(parts["volumes"])),
-            "slabs": chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}),
+            "volumes": chosen_of(_dices_of_volumes(parts["volumes"]), own),
+            "slabs": chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}, own),
         },
         "against_all_timesteps": {
             str(count): _against(by_subject, every)
@@ -67,14 +67,15 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
     }
 
 
-def chosen_of(dices: Mapping[Setting, Mapping[str, Mapping[int, float]]]) -> dict[str, Any]:
+def chosen_of(dices: Mapping[Setting, Mapping[str, Mapping[int, float]]], own: str) -> dict[str, Any]:
     """Choose, for each region and for their mean, the fewest steps whose mean Dice is within `MARGIN` of the best.
 
     Each step of each solver here is one call of the net, so the fewest steps are the fastest; of several solvers with
-    as many, the one with the best Dice.
+    as many, the model's own where it is good enough, or the one with the best Dice.
 
     Args:
         dices: by solver and steps, by region, by subject.
+        own: the model's own solver.
 
     Returns:
         By region: `solver`, `steps` and `dice` of what was chosen, under `best` those of the best, and `difference`,
@@ -87,7 +88,7 @@ def chosen_of(dices: Mapping[Setting, Mapping[str, Mapping[int, float]]]) -> dic
         means = {setting: statistics.mean(by_subject.values()) for setting, by_subject in of_region.items()}
         best = max(means, key=lambda setting: means[setting])
         near = [setting for setting in means if means[setting] >= means[best] - MARGIN]
-        chosen = min(near, key=lambda setting: (setting[1], -means[setting]))
+        chosen = min(near, key=lambda setting: (setting[1], setting[0] != own, -means[setting]))
         shared = sorted(of_region[best].keys() & of_region[chosen].keys())
         pairs = [(of_region[best][subject], of_region[chosen][subject]) for subject in shared]
         found[region] = {

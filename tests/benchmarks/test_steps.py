@@ -56,10 +56,12 @@ def test_of_solvers_that_are_good_enough_the_one_with_the_fewest_steps_is_chosen
     dices = {
         ("DDIM", 10): {"wt": {0: 0.900, 1: 0.800}, "et": {0: 0.5}},
         ("UniPC", 2): {"wt": {0: 0.899, 1: 0.7985}, "et": {0: 0.6}},
+        ("Euler", 2): {"wt": {0: 0.8991, 1: 0.7985}, "et": {0: 0.5}},
         ("DDIM", 2): {"wt": {0: 0.899, 1: 0.798}, "et": {0: 0.4}},
         ("DDIM", 1): {"wt": {0: 0.895, 1: 0.800}, "et": {}},
     }
-    found = chosen_of(dices)
+    found = chosen_of(dices, "UniPC")
+    assert chosen_of(dices, "DDIM")["wt"]["solver"] == "DDIM"
     assert (found["wt"]["solver"], found["wt"]["steps"]) == ("UniPC", 2)
     assert found["wt"]["best"] == {"solver": "DDIM", "steps": 10, "dice": pytest.approx(0.85)}
     assert found["wt"]["difference"]["value"] == pytest.approx(-0.00125)
