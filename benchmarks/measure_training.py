@@ -209,7 +209,9 @@ def main() -> None:
     tune_process()
     arguments = (options.slices, options.steps, options.batch)
     if options.worker:
-        seconds = time_script(options.worker, *arguments, options.output.parent / "run")  # one for all processes
+        steps = options.steps + WARM_UP
+        run = options.output.parent / "run"  # one for all processes
+        seconds = time_script(options.worker, options.slices, steps, options.batch, run)
         if os.environ.get("RANK", "0") == "0":
             write_json(options.output, seconds)
         return

@@ -3,7 +3,8 @@
     python -m benchmarks.training_peak --synthesizer_steps 1800 --segmenter_steps 5500 --microseconds 20
 
 tells on paper how long the embedded model's trainings take on a GPU: such small nets wait for the calls of torch, of
-which each takes the given time, and not for the arithmetic.
+which each takes the given time, and not for the arithmetic. It also measures GroupNorm's gradient on this machine, by
+torch and by `learning/group_norm.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from recoseg_hf.files import shipped_folder
+from recoseg_hf.learning.group_norm import QuickGroupNorm
 from recoseg_hf.learning.start import load_or_build
 
 _SHAPES = ((8, 128, 60), (16, 64, 60), (16, 128, 30), (16, 256, 30))
@@ -93,6 +95,25 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
+def group_norm_gradient(slices: int = 16, channels: int = 32, side: int = 60) -> dict[str, float]:
+    """Milliseconds of GroupNorm's gradient on bfloat16 channels-last images on a CPU, each the best of some.
+
+    Returns:
+        `torch` for `nn.GroupNorm`, `ours` for `QuickGroupNorm`.
+    """
+    found = {}
+    for name, kind in (("torch", torch.nn.GroupNorm), ("ours", QuickGroupNorm)):
+        images = torch.randn(slices, channels, side, side).bfloat16().contiguous(memory_format=torch.channels_last)
+        normal = kind(8, channels)(images.requires_grad_())
+        given, seconds = torch.randn_like(normal), []
+        for _ in range(1 + _REPEATS):
+            began = time.process_time()
+            torch.autograd.grad(normal, images, given, retain_graph=True)
+            seconds.append(time.process_time() - began)
+        found[name] = round(1e3 * min(seconds[1:]), 2)
+    return found
+
+
 def on_paper(steps: dict[str, int], batch: int, microseconds: float) -> dict[str, dict[str, float]]:
     """Work of the embedded model's two trainings, and their minutes if each call of torch takes so long.
 
@@ -124,7 +145,8 @@ def main() -> None:
     parser.add_argument("--microseconds", type=float, default=20.0, help="a call of torch, its kernel included")
     options = parser.parse_args()
     steps = {name: getattr(options, f"{name}_steps") for name in ("synthesizer", "segmenter")}
-    print(json.dumps(on_paper(steps, options.batch, options.microseconds), indent=2))
+    found = on_paper(steps, options.batch, options.microseconds)
+    print(json.dumps(found | {"group_norm_gradient_ms": group_norm_gradient()}, indent=2))
 
 
 if __name__ == "__main__":
