@@ -13,8 +13,8 @@ _FEW_CHANNELS = 8
 class QuickGroupNorm(nn.GroupNorm):
     """The same numbers as `nn.GroupNorm`; the gradient is computed on contiguous images where that is quicker.
 
-    On a CPU, torch 2.13's own is slow on bfloat16 channels-last images with few channels a group: copying them there and
-    back takes half as long with all that belongs to it (`python -m benchmarks.training_peak` measures both).
+    On a CPU, torch 2.13's own is slow on bfloat16 channels-last images with few channels a group. Copying them there
+    and back takes half as long with all that belongs to it (`python -m benchmarks.training_peak` measures both).
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
