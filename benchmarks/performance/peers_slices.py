@@ -13,7 +13,7 @@ from benchmarks.performance.precision import STOCK, Precision, count_flops, fast
 from benchmarks.performance.workload import Workload
 
 _LEAST = 32  # pixels a side, for the four halvings of BasicUNet
-BATCH = 16  # slices a call with our settings, as in `predict_case`
+BATCH = 16  # slices a call, as in `predict_case`: all at once do not fit into many a memory
 
 
 def diffusion_net(workload: Workload, folded: bool, tuned: bool) -> nn.Module:
@@ -37,7 +37,7 @@ def _fold(workload: Workload, folded: bool) -> int:
 
 
 class Diffusion:
-    """Some steps of MONAI's `DiffusionInferer`, for all slices; stock all at once, with our settings 16 at a time.
+    """Some steps of MONAI's `DiffusionInferer` for all slices, 16 at a time.
 
     Args:
         workload: whose slices and model.
@@ -59,7 +59,7 @@ class Diffusion:
         side = workload.settings["image_size"] // fold
         self.shapes = (fold**2, side, side), (3 * fold**2, side, side)
         self.slices = workload.slices
-        self.batch = min(BATCH, self.slices) if tuned else self.slices
+        self.batch = min(BATCH, self.slices)
         self.precision = fastest(net, self._forward, workload.quick) if tuned else STOCK
         self.net = self.precision.apply(net)
         chosen = getattr(schedulers, scheduler)(num_train_timesteps=1000)
