@@ -103,7 +103,7 @@ def _draw_contestants(axis: Axes, result: Mapping[str, Any]) -> None:
             place -= 0.84 if bar["setting"] == "stock" else 1.05
         place -= 0.9
     axis.set(xscale="log", xlabel="seconds (logarithmic)", ylim=(place + 0.6, 1.0))
-    axis.set_xlim(min(every) / 2, max(every) * 15)
+    axis.set_xlim(min(every) / 2, max(every) * 30)
     axis.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:,g}")
     axis.set_yticks(ticks, names, fontsize=8)
     _plain(axis)
