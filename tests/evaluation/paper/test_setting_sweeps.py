@@ -25,8 +25,8 @@ def model(**settings):
 
 
 class Shared(ReCoSegPipeline):
-    def __call__(self, *volumes, **options):
-        return super().__call__(*volumes, **options, shared_noise=True)
+    def compute(self, *volumes, **options):
+        return super().compute(*volumes, **options, shared_noise=True)
 
 
 class TestPlan:

@@ -33,7 +33,8 @@ def test_is_drawn(tmp_path):
 def test_another_file_is_refused(tmp_path, text):
     file = tmp_path / "other.json"
     file.write_text(text)
-    with pytest.raises(InputError, match=r"other\.json: it holds no steps.*; expected a result of benchmarks"):
+    message = r"other\.json: it holds no steps.*; expected a result of python -m benchmarks\.steps"
+    with pytest.raises(InputError, match=message):
         read_steps(file)
 
 
