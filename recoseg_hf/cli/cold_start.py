@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TypeVar
 
@@ -35,6 +34,8 @@ def beside_imports(work: Callable[[], Result]) -> Result:
     Raises:
         Exception: that of the work, between two imports: nobody waits for the rest to be told of a bad file.
     """
+    from concurrent.futures import ThreadPoolExecutor  # here, since every command imports this module
+
     with as_if_not_installed(_NEVER_NEEDED), ThreadPoolExecutor(1) as pool:
         import_module(_STEPS[0])  # what reads scans, before another thread asks for it
         done = pool.submit(work)
