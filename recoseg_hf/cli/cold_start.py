@@ -21,22 +21,31 @@ _STEPS = (
     "diffusers.models.modeling_utils",
     "recoseg_hf.pipeline.pipeline_recoseg",
 )
-_NEVER_NEEDED = ("transformers", "scipy")
 
 
-def beside_imports(work: Callable[[], Result]) -> Result:
+def needless(model: str | None) -> tuple[str, ...]:
+    """Return what a model does without: some schedulers of diffusers need scipy, the embedded model's does not.
+
+    Args:
+        model: folder or Hub id; None is the embedded default.
+    """
+    return ("transformers",) if model else ("transformers", "scipy")
+
+
+def beside_imports(work: Callable[[], Result], model: str | None = None) -> Result:
     """Do some work in a thread while a model's modules load here, and return what came of it.
 
     Args:
         work: reads scans, say. It must import neither diffusers, of which a second thread may get an unfinished
             module, nor scipy.
+        model: whose modules they are, as for `needless`.
 
     Raises:
         Exception: that of the work, between two imports: nobody waits for the rest to be told of a bad file.
     """
     from concurrent.futures import ThreadPoolExecutor  # here, since every command imports this module
 
-    with as_if_not_installed(_NEVER_NEEDED), ThreadPoolExecutor(1) as pool:
+    with as_if_not_installed(needless(model)), ThreadPoolExecutor(1) as pool:
         import_module(_STEPS[0])  # what reads scans, before another thread asks for it
         done = pool.submit(work)
         for step in _STEPS[1:]:
@@ -46,9 +55,13 @@ def beside_imports(work: Callable[[], Result]) -> Result:
         return done.result()
 
 
-def import_model_classes() -> None:
-    """Import what a model needs, without what nibabel and diffusers try only because it is installed."""
-    with as_if_not_installed(_NEVER_NEEDED):
+def import_model_classes(model: str | None = None) -> None:
+    """Import what a model needs, without what nibabel and diffusers try only because it is installed.
+
+    Args:
+        model: as for `needless`.
+    """
+    with as_if_not_installed(needless(model)):
         import_module(_STEPS[-1])
 
 

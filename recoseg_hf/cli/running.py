@@ -78,7 +78,7 @@ def run_case(
     with stages() as bar:
         bar.enter(first_stage[1])
         started = time.perf_counter()
-        case, seconds = beside_imports(get_timed) if light else get_timed()
+        case, seconds = beside_imports(get_timed, model) if light else get_timed()
         from recoseg_hf.inference import write_prediction
 
         bar.enter("Loading the model")
@@ -156,7 +156,7 @@ def quiet_pipeline(model: str | None, revision: str | None, device: str | None, 
         model, revision, device: as for `load_pipeline`.
         dtype: what the nets compute in, by torch's name; None takes what the device does best.
     """
-    import_model_classes()
+    import_model_classes(model)
     import torch
     from diffusers.utils import logging
 

@@ -16,6 +16,8 @@ except ImportError:
 
 _GZIP_WBITS = 31  # a gzip header and trailer around each member, whose length and checksum zlib compares
 _INPUT = 2**15
+_FLAGS = 3  # the place of a header's flags
+_RESERVED_FLAGS = 0xE0  # RFC 1952
 _FEW_MEMBERS = 1000
 _MEMBER_BYTES = 2**12  # those of bgzip hold 2**16
 
@@ -70,8 +72,9 @@ class Inflated:
         if self._members > _FEW_MEMBERS + self._size // _MEMBER_BYTES:
             raise gzip.BadGzipFile(f"its first {self._members:,} gzip members hold only {self._size:,} bytes")
         self._begun, self._member_size = self._raw.tell() - len(data), 0
-        self._with_isal = isal_zlib is not None
-        self._member = (isal_zlib or zlib).decompressobj(_GZIP_WBITS)
+        # isal takes headers with flags that do not exist, zlib refuses them.
+        self._with_isal = isal_zlib is not None and len(data) > _FLAGS and not data[_FLAGS] & _RESERVED_FLAGS
+        self._member = (isal_zlib if self._with_isal else zlib).decompressobj(_GZIP_WBITS)
         return True
 
     def _begin_again(self) -> None:

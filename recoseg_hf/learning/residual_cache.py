@@ -13,7 +13,7 @@ import torch
 
 from recoseg_hf.errors import CheckpointError
 from recoseg_hf.files import atomic_write, sync, write_json
-from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
+from recoseg_hf.learning.slice_table import TUMOUR_PIXELS, quiet_datasets, slice_features, write_blocks
 from recoseg_hf.learning.slices import MANIFEST
 from recoseg_hf.learning.table_hashes import write_hashes
 from recoseg_hf.pipeline.denoising import slice_generators
@@ -71,7 +71,8 @@ def write_cache(
     _keep_draws_of(partial, manifest)
     with quiet_datasets():
         for name, table in tables.items():
-            table = table.select_columns(list(slice_features(1)))
+            taught = TUMOUR_PIXELS in table.column_names
+            table = table.select_columns(list(slice_features(1, taught)))
             draws = _draw_table(partial / "drawn" / name, table, pipeline_of, settings, progress)
             _join(table, draws).save_to_disk(str(partial / "data" / name))
     write_json(partial / "data" / "dataset_dict.json", {"splits": list(tables)})

@@ -14,7 +14,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.learning.processes import first_on_this_machine
 from recoseg_hf.learning.randomness import StepSampler
 from recoseg_hf.learning.residual_origin import check_slices
-from recoseg_hf.learning.slice_table import MappedColumns
+from recoseg_hf.learning.slice_table import TUMOUR_PIXELS, MappedColumns
 from recoseg_hf.learning.slices import MANIFEST, SliceSettings, describe_source, prepare_dataset, read_manifest
 from recoseg_hf.learning.table_hashes import check_hashes
 
@@ -45,7 +45,9 @@ class SliceDataset(Dataset):
         self.context_slices = context_slices
         self.neighbour_columns = [name for name in NEIGHBOUR_COLUMNS if name in table.column_names]
         self.own_columns = [name for name in OWN_COLUMNS if name in table.column_names]
-        self._columns = MappedColumns(table, self.neighbour_columns + self.own_columns)
+        counted = [TUMOUR_PIXELS] if TUMOUR_PIXELS in table.column_names else []
+        self._columns = MappedColumns(table, self.neighbour_columns + self.own_columns + counted)
+        self._counted = bool(counted)
         self._first, self._last = _volume_bounds(self.subjects)
 
     def __len__(self) -> int:
@@ -81,7 +83,9 @@ class SliceDataset(Dataset):
         self.rows = rows
 
     def tumour_pixels(self) -> np.ndarray:
-        """How many pixels of each row of the table hold some tumour, chosen or not."""
+        """How many pixels of each row of the table hold some tumour in the reference, chosen or not."""
+        if self._counted:
+            return np.asarray(self._columns.read(TUMOUR_PIXELS, range(len(self.subjects))))
         regions = (self._columns.read("regions", [row]) > 0 for row in range(len(self.subjects)))
         return np.array([some.any(axis=1).sum() for some in regions])
 

@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     from pyarrow import Array, ChunkedArray, DataType
 
 
-def slice_features(image_size: int) -> "Features":
-    """Columns of the slice data set; images are float16, which is finer than 1/1000 of their range."""
+TUMOUR_PIXELS = "tumour_pixels"
+"""Column of a taught data set: a slice's pixels with tumour in its reference, which `regions` tell no more."""
+
+
+def slice_features(image_size: int, taught: bool = False) -> "Features":
+    """Columns of the slice data set; images are float16, which is finer than 1/1000 of their range.
+
+    Args:
+        image_size: side of the nets' grid in pixels.
+        taught: whether a teacher takes part in the regions.
+    """
     from datasets import Array3D, Features, Value
 
     def plane(channels: int, dtype: str = "float16") -> Array3D:
@@ -29,6 +38,7 @@ def slice_features(image_size: int) -> "Features":
         t1ce=plane(1),
         brain=plane(1, "uint8"),
         regions=plane(len(REGIONS)),
+        **({TUMOUR_PIXELS: Value("int32")} if taught else {}),
     )
 
 

@@ -17,7 +17,7 @@ from recoseg_hf.imaging.sources import CaseEntry, CaseSource, Part, open_source
 from recoseg_hf.imaging.sources import read_split as read_split
 from recoseg_hf.imaging.volume import scan_to_canonical, to_canonical
 from recoseg_hf.json_files import read_json
-from recoseg_hf.learning.slice_table import quiet_datasets, slice_features, write_blocks
+from recoseg_hf.learning.slice_table import TUMOUR_PIXELS, quiet_datasets, slice_features, write_blocks
 from recoseg_hf.learning.table_hashes import write_hashes
 from recoseg_hf.learning.teaching import Teacher
 from recoseg_hf.pipeline.conventions import MODALITIES, NECROTIC_LABEL, REGIONS, region_masks
@@ -82,9 +82,10 @@ def prepare_case(case: Case, settings: SliceSettings) -> tuple[PreparedStack, to
 def case_block(case: Case, settings: SliceSettings, teacher: Teacher | None = None) -> dict[str, np.ndarray]:
     """The rows of one case, columns as in `slice_features`: its slices that hold brain, lowest first."""
     stack, regions = prepare_case(case, settings)
+    filled, added = stack.filled_slices(), {}
     if teacher is not None:
+        added[TUMOUR_PIXELS] = (regions > 0).any(dim=1).sum(dim=(1, 2))[filled].int().numpy()
         regions = teacher.targets(case, stack.grid, regions)
-    filled = stack.filled_slices()
     return {
         "subject": np.array([case.subject] * len(filled)),
         "position": filled.int().numpy(),
@@ -93,6 +94,7 @@ def case_block(case: Case, settings: SliceSettings, teacher: Teacher | None = No
         "t1ce": stack.t1ce[filled].half().numpy(),
         "brain": stack.brain[filled].byte().numpy(),
         "regions": regions[filled].half().numpy(),
+        **added,
     }
 
 
@@ -216,7 +218,7 @@ def _write_split(
             record.tell(case.subject)
 
     stream = folder / f"{name}.arrow"
-    write_blocks(stream, slice_features(record.settings.image_size), blocks())
+    write_blocks(stream, slice_features(record.settings.image_size, teacher is not None), blocks())
     Dataset.from_file(str(stream), split=name).save_to_disk(str(folder / name))
     stream.unlink()
 

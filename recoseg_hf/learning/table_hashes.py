@@ -10,7 +10,7 @@ from recoseg_hf.json_files import Form, read_json
 
 HASHES = "recoseg_hashes.json"
 CHECKED = ".recoseg_hashes_checked.json"
-_FORM: Form = {"*": {"sha256": str, "size": int, "mtime_ns": int, "inode": int, "checked": float}}
+_FORM: Form = {"*": {"sha256": str, "size": int, "mtime_ns": int, "ctime_ns": int, "inode": int, "checked": float}}
 _TRUSTED = 7 * 24 * 3600  # seconds: what rots on a disk changes no time stamp
 _SETTLED = 2  # seconds: a file that was written so shortly before may be written again within the same tick
 
@@ -55,6 +55,7 @@ def _state(file: Path, digest: str) -> dict[str, str | int | float]:
         "sha256": digest,
         "size": found.st_size,
         "mtime_ns": found.st_mtime_ns,
+        "ctime_ns": found.st_ctime_ns,  # which no copy and no program can put back
         "inode": found.st_ino,
         "checked": time.time(),
     }

@@ -62,9 +62,13 @@ class SliceBySlice(TorchFunctionMode):
             func = _normalise
         elif func is functional.group_norm and _is_slow(args[0], args[1]):
             func = normalize_by_sums
-        elif func in _DIVISIONS and isinstance(args[1], (int, float)) and args[1] == 1:
+        elif func in _DIVISIONS and not kwargs and _is_one(args[1]) and args[0].is_floating_point():
             return args[0]
         return func(*args, **(kwargs or {}))
+
+
+def _is_one(divisor: Any) -> bool:
+    return isinstance(divisor, (int, float)) and divisor == 1
 
 
 def _is_cut(values: torch.Tensor) -> bool:

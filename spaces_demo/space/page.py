@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
@@ -204,7 +205,7 @@ def _segment(
 def _show(result: Result) -> list[Any]:
     browser = result.browser
     return [
-        SHELF.put(result),
+        _put(result),
         html.summary(result),
         gr.Column(visible=True),
         gr.Slider(
@@ -222,7 +223,14 @@ def _show_again(result: Result) -> list[Any]:
     stays = gr.skip()
     withdrawn = gr.File(value=None, visible=False)
     shown = html.summary(result), stays, stays, stays, html.panels(result, position)
-    return [SHELF.put(result), *shown, withdrawn]
+    return [_put(result), *shown, withdrawn]
+
+
+def _put(result: Result) -> Ticket:
+    """Keep what is shown, and let its visitor's later wishes find it."""
+    ticket = SHELF.put(result)
+    result.view.newest = weakref.ref(ticket)
+    return ticket
 
 
 @words.plainly
@@ -242,11 +250,15 @@ def show_slice(ticket: Ticket | None, number: int) -> str:
 @words.plainly
 def move_threshold(ticket: Ticket | None, threshold: float, number: int) -> list[Any]:
     """Make the mask anew at another threshold; files made for the one before are withdrawn."""
-    result = _there(ticket).at(threshold)
-    result.view.threshold = threshold
+    view = _there(ticket).view
+    view.threshold = threshold  # at once: a round that is finished meanwhile is shown at it
+    newest = view.newest() or ticket
+    result = _there(newest).at(threshold)
+    if view.newest() not in (None, newest):
+        return [gr.skip()] * 5
     panels = html.panels(result, result.browser.position_of(_slice_number(number)))
     return [
-        SHELF.put(result),
+        _put(result),
         html.summary(result),
         panels,
         viewer_mask(result.browser),

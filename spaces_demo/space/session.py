@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from recoseg_hf import Case, InputError, write_prediction
 from recoseg_hf.inference import Prediction, with_threshold
@@ -31,10 +32,12 @@ class View:
     Attributes:
         position: of the slice, counted from 0 at the bottom of the brain; None as long as it was not moved.
         threshold: of the mask; None as long as it was not moved.
+        newest: gives the ticket of the result that was shown last, as long as somebody holds it.
     """
 
     position: int | None = None
     threshold: float | None = None
+    newest: Callable[[], Any] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from recoseg_hf.cli.cold_start import as_if_not_installed, beside_imports
+from recoseg_hf.cli.cold_start import as_if_not_installed, beside_imports, needless
 
 IN_A_NEW_PROCESS = """
 import sys, threading
@@ -39,6 +39,11 @@ def test_a_bad_file_is_told_first_and_nothing_needless_is_loaded():
 
 def test_the_work_is_done_in_another_thread():
     assert beside_imports(threading.current_thread) is not threading.current_thread()
+
+
+def test_only_the_embedded_model_is_known_to_do_without_scipy():
+    assert set(needless(None)) == {"transformers", "scipy"}
+    assert needless("organisation/with-a-scheduler-of-its-own") == ("transformers",)
 
 
 def test_what_is_hidden_comes_back(monkeypatch):

@@ -77,6 +77,14 @@ def test_damage(damage, error, match):
         gzip.decompress(packed)
 
 
+def test_flags_that_do_not_exist_are_refused_as_zlib_does():
+    packed = gzip.compress(CONTENT)
+    packed = packed[:3] + b"\x20" + packed[4:]
+    for unpack in (lambda: pieces(packed, 2**16), lambda: zlib.decompress(packed, 31)):
+        with pytest.raises(zlib.error, match="unknown header flags set"):
+            unpack()
+
+
 def test_what_is_deflated_is_a_gzip_file_without_name_and_time(library):
     packed = deflated(CONTENT)
     assert gzip.decompress(packed) == CONTENT

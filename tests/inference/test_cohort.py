@@ -266,6 +266,15 @@ def test_a_result_stands_where_it_has_all_that_is_asked_for(tiny_pipeline, cohor
     assert states(predict(tiny_pipeline, few)) == ["skipped"]
 
 
+def test_a_result_without_what_the_model_does_not_have_stands_too(tiny_pipeline, cohort):
+    few = cohort / "none_of_it"
+    (few / "cases").mkdir(parents=True)
+    shutil.copytree(cohort / "cases" / "sub-01", few / "cases" / "sub-01")
+    assert states(predict(tiny_pipeline, few, outputs=["uncertainty"])) == ["done"]  # of a single sample there is none
+    assert [file.name for file in (few / "out" / "sub-01").iterdir()] == ["sub-01_report.json"]
+    assert states(predict(tiny_pipeline, few, outputs=["uncertainty"])) == ["skipped"]
+
+
 def test_an_unknown_output_stops_a_cohort_before_its_first_case(tiny_pipeline, cohort):
     with pytest.raises(InputError, match="outputs: there is no 'pet'"):
         predict(tiny_pipeline, cohort, outputs=["pet"])

@@ -63,6 +63,17 @@ def test_one_put_in_its_place_with_its_time_is_read_and_refused(folder):
         check_hashes(folder)
 
 
+def test_one_changed_in_place_whose_time_was_put_back_is_read_and_refused(folder):
+    check_hashes(folder)
+    before = (folder / "other.arrow").stat()
+    rewrite(folder / "other.arrow", LONG_AGO)
+    os.utime(folder / "other.arrow", ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = (folder / "other.arrow").stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    with pytest.raises(InputError, match="it has changed"):
+        check_hashes(folder)
+
+
 def test_a_file_written_just_now_is_read_again(folder, read):
     now = time.time()
     os.utime(folder / "other.arrow", (now, now))

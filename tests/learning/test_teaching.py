@@ -5,9 +5,12 @@ from datasets import load_from_disk
 
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
+from recoseg_hf.learning.residual_cache import DrawSettings, write_cache
+from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.learning.slices import prepare_case, prepare_dataset, read_manifest
 from recoseg_hf.learning.teaching import Teacher
 from tests.learning.conftest import SETTINGS, SPLIT
+from tests.tiny import tiny_pipeline
 
 ORIGIN = {"name": "somebody", "weights_sha256": "0" * 64}
 
@@ -57,6 +60,26 @@ def test_only_training_subjects_are_taught(brats_like, tmp_path):
     assert (taught["train"]["regions"][:] > plain["train"]["regions"][:]).any()
     assert read_manifest(tmp_path / "taught")["teacher"] == {**ORIGIN, "share": 0.5}
     assert "teacher" not in read_manifest(tmp_path / "plain")
+
+
+def test_which_slices_hold_tumour_is_the_references_word(brats_like, tmp_path):
+    prepared_with(brats_like, tmp_path / "plain", None)
+    prepared_with(brats_like, tmp_path / "taught", Teacher(lambda case: sure_of(case, wt=0.01), 0.5, ORIGIN))
+    plain, taught = (SliceDataset(load_from_disk(str(tmp_path / name))["train"]) for name in ("plain", "taught"))
+    assert 0 < (plain.tumour_pixels() > 0).sum() < len(plain)
+    assert np.array_equal(taught.tumour_pixels(), plain.tumour_pixels())
+    for dataset in (plain, taught):
+        dataset.keep_healthy(0, seed=0)
+    assert taught.rows == plain.rows
+    assert "tumour_pixels" not in taught.batch([0])
+
+
+def test_residuals_are_cached_beside_what_was_taught(brats_like, tmp_path):
+    prepared_with(brats_like, tmp_path / "taught", Teacher(lambda case: sure_of(case, wt=0.01), 0.5, ORIGIN))
+    tables, pipeline = load_from_disk(str(tmp_path / "taught")), tiny_pipeline(field_of_view=16)
+    write_cache(tables, tmp_path / "cached", lambda subject: pipeline, DrawSettings(steps=1, samples=0), {})
+    cached = SliceDataset(load_from_disk(str(tmp_path / "cached"))["train"])
+    assert np.array_equal(cached.tumour_pixels(), SliceDataset(tables["train"]).tumour_pixels())
 
 
 @pytest.mark.parametrize("share", [0.0, -0.1, 1.1])

@@ -105,6 +105,7 @@ def test_nothing_is_divided_by_one():
         assert maps / 1 is maps
         assert torch.equal(maps / 2.0, torch.full((2, 3), 0.5))
         assert torch.equal(1 / (maps * 4), torch.full((2, 3), 0.25))
+        assert (torch.ones(2, dtype=torch.int64) / 1).dtype == torch.float32
 
 
 def test_nothing_stays_on_the_net(net, slices, threads):

@@ -84,7 +84,7 @@ def result(parts, tiny_pipeline):
         name = prediction.report["model"] | {"name": "organisation/ReCoSeg-T1ce"}
         prediction = replace(prediction, report=prediction.report | {"model": name})
         browser = SliceBrowser.of(prediction, case)
-        made = Result(case, prediction, browser, tempfile.TemporaryDirectory(dir=folder))
+        made = Result(case, prediction, browser, folder=tempfile.TemporaryDirectory(dir=folder))
         yield made
         made.folder.cleanup()
 
@@ -242,12 +242,15 @@ def test_a_later_round_is_shown_where_the_visitor_is(result):
     ticket = SHELF.put(first)
     page.show_slice(ticket, 3)
     page.move_threshold(ticket, 0.5, 3)
-    assert first.view == View(first.browser.position_of(3), 0.5)
+    assert (first.view.position, first.view.threshold) == (first.browser.position_of(3), 0.5)
     kept, _, group, number, threshold, panels, files = page._show_again(replace(first))
     assert SHELF.get(kept).view is first.view
     assert "Slice 3 of" in panels
     assert [part == gr.skip() for part in (group, number, threshold)] == [True] * 3
     assert not files.visible
+    later = page.move_threshold(ticket, 0.4, 3)[0]  # asked of the earlier round, meant of what is shown
+    assert SHELF.get(later).prediction.mask is not SHELF.get(ticket).prediction.mask
+    assert SHELF.get(later).view.newest() is later
     unmoved = replace(result, view=View())
     assert f"Slice {unmoved.browser.own_slices[unmoved.browser.start]} of" in page._show_again(unmoved)[5]
 

@@ -81,8 +81,10 @@ def write_page_again(
         raise InputError(page, found, "the case's scans, or another file", "Name the case's folder, or an output.")
     write_page(prediction, case, page)
     if real_path(page) == real_path(paths["page"]):
-        outputs = report["outputs"] | {"page": sha256_file(page)}
-        write_json(report_file, report | {"outputs": outputs})
+        added = {"outputs": report["outputs"] | {"page": sha256_file(page)}}
+        if "page" not in report.get("asked_for", ["page"]):
+            added["asked_for"] = [*report["asked_for"], "page"]
+        write_json(report_file, report | added)
     return page, case is not None
 
 
