@@ -24,6 +24,7 @@ _FORMS_WARN_MM = 1e-3
 _FORMS_TOLERANCE_MM = 1.0
 _LONGEST_EXTENSIONS = 2**24  # bytes between header and voxels, where programs keep text
 _ONE_FORM = "python -c \"import nibabel as n; i = n.load('IN.nii.gz'); i.set_qform(None, 0); n.save(i, 'OUT.nii.gz')\""
+_FARTHEST_MM = 1e6  # of voxel 0 from the origin: beyond it float32 tells no tenth of a millimetre
 _SPACING_MM = (0.05, 20.0)  # narrower or wider than any MRI of a head: a header in metres or micrometres
 
 
@@ -215,6 +216,10 @@ def _check_affine_finite(geometry: Geometry) -> Problem | None:
     if not np.isfinite(geometry.pixdim).all():
         found = "its voxel spacing (pixdim) holds NaN or infinity"
         return Problem(found, "finite numbers", "Convert the original scan again.")
+    farthest = float(np.abs(geometry.affine[:3, 3]).max())
+    if farthest > _FARTHEST_MM:
+        found = f"its affine puts the first voxel {farthest:g} mm from the origin"
+        return Problem(found, f"at most {_FARTHEST_MM:g} mm", "Convert the original scan again.")
     return None
 
 

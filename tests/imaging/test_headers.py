@@ -45,6 +45,7 @@ def test_not_one_real_3d_volume(tmp_path, data, match):
         ({"sform_code": 0, "qform_code": 0}, "codes are both 0, so left and right are not known"),
         ({"srow_x": [0, 0, 0, 0], "srow_y": [0, 0, 0, 0], "srow_z": [0, 0, 0, 0]}, "voxel spacing of 0 x 0 x 0 mm"),
         ({"srow_x": [np.nan, 0, 0, 0]}, "its affine holds NaN or infinity"),
+        ({"srow_x": [1, 0, 0, 1e30]}, r"first voxel 1e\+30 mm from the origin; expected at most 1e\+06 mm"),
         ({"srow_y": [1, 0, 0, 0]}, "voxel spacing of 1.41421 x 0 x 1 mm"),
         ({"srow_y": [0, 1, 1, 0], "srow_z": [0, 1, 1, 0]}, "its affine is singular"),
         ({"srow_x": [0.001, 0, 0, 0]}, "0.001 x 1 x 1 mm; expected 0.05 to 20 mm"),
