@@ -193,15 +193,28 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return options
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Compare and write."""
-    options = parse_arguments(arguments)
-    tune_process()
+def open_unseen(options: argparse.Namespace) -> tuple[ReCoSegPipeline, SubjectsOf]:
+    """Load a model that draws T1ce, and look up subjects that none of its nets was trained on.
+
+    Args:
+        options: `model`, `data`, `part` and `dtype` of a command line.
+
+    Raises:
+        InputError: the model has seen one of them, or has no synthesizer.
+    """
     folder, subjects = find_model(options.model), SubjectsOf(options.data, options.part)
     subjects.check_unseen([folder])
     pipeline = load_pipeline(folder, dtype=options.dtype and getattr(torch, options.dtype))
     if pipeline.synthesizer is None:
         raise InputError(folder, "no synthesizer", "a model that draws T1ce", "Name another one.")
+    return pipeline, subjects
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Compare and write."""
+    options = parse_arguments(arguments)
+    tune_process()
+    pipeline, subjects = open_unseen(options)
     cases = islice(subjects.cases(), options.subjects)
     result = compare(pipeline, cases, options.slices, options.steps, options.seed)
     model = describe_model(pipeline)

@@ -74,6 +74,7 @@ def main(options: SynthesizerOptions) -> None:
     pipeline = load_or_build(options.pretrained_model_name_or_path, options.seed)
     augmentation = None if options.no_augmentation else AugmentationSettings()
     inference_steps = options.num_inference_steps or pipeline.config.num_inference_steps
+    form, levels = options.reconstruction_loss, options.levels()
 
     run = TrainingRun(options, pipeline.synthesizer, higher_is_better=True)
     run.accelerator.print(run.describe())
@@ -86,7 +87,6 @@ def main(options: SynthesizerOptions) -> None:
         for micro_step, batch in enumerate(batches):
             with run.accumulate(micro_step):
                 randomness = run.randomness(step, micro_step)
-                form, levels = options.reconstruction_loss, options.levels()
                 run.backward(synthesis_loss(run.net, pipeline, batch, randomness, augmentation, form, levels))
         bar.set_postfix(loss=f"{run.update():.4f}")
         bar.update(run.slices_per_step)

@@ -18,9 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm.auto import tqdm
 
+from benchmarks.compare_samplers import open_unseen
 from benchmarks.measure_model import conditions
 from benchmarks.steps.chart import draw
 from benchmarks.steps.kept import KeptPoints
@@ -28,12 +28,9 @@ from benchmarks.steps.points import SOLVERS, Subject, cost, own_solver, plan
 from benchmarks.steps.result import result_of
 from benchmarks.steps.tables import steps as tables
 from recoseg_hf.cli.scripts import told_in_a_line
-from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.canvas import require_drawing, save
-from recoseg_hf.evaluation.new_site.card import SubjectsOf
 from recoseg_hf.files import atomic_write, write_json
 from recoseg_hf.imaging.case import Case
-from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
@@ -100,11 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_arguments(arguments)
     require_drawing()
     tune_process()
-    folder, subjects = find_model(options.model), SubjectsOf(options.data, options.part)
-    subjects.check_unseen([folder])
-    pipeline = load_pipeline(folder, dtype=options.dtype and getattr(torch, options.dtype))
-    if pipeline.synthesizer is None:
-        raise InputError(folder, "no synthesizer", "a model that draws T1ce", "Name another one.")
+    pipeline, subjects = open_unseen(options)
     pipeline.set_progress_bar_config(disable=True)
     folders = list(islice(subjects.folders(), options.subjects))
     measured = conditions(pipeline) | {"part": options.part, "slab": options.slab, "slices": options.slices}

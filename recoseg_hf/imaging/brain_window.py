@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.case import Case, brain_of_scans
 from recoseg_hf.imaging.grids import is_regular, ras_grid, to_ras
 from recoseg_hf.imaging.volume import Volume, from_canonical, scan_to_canonical
-from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
+from recoseg_hf.imaging.voxels import bounding_box
+from recoseg_hf.pipeline.conventions import MODALITIES
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class BrainWindow:
             brain = to_ras(case.brain, case.flair.affine)[0]
         else:
             canonical = {name: scan_to_canonical(volume) for name, volume in scans.items()}
-            brain = _not_zero(canonical)
+            brain = brain_of_scans(canonical)
         flair, box = canonical["flair"], _extent(brain.any(axis=2))
         window = cls(case.flair, case.brain, flair.affine, flair.shape, box)
         return window, {name: np.moveaxis(_in_order(volume.data[box]), 2, 0) for name, volume in canonical.items()}
@@ -73,14 +73,6 @@ def _in_order(data: np.ndarray) -> np.ndarray:
     return data if steps == sorted(steps) else np.asfortranarray(data)
 
 
-def _not_zero(scans: Mapping[str, Volume]) -> np.ndarray:
-    flair, t1, t2 = (scans[name].data != 0 for name in CONDITIONS)
-    return flair | t1 | t2
-
-
-def _extent(seen: np.ndarray) -> tuple[slice, slice]:
+def _extent(seen: np.ndarray) -> tuple[slice, ...]:
     """Return the rows and columns from the first to the last that holds something; all where none does."""
-    if not seen.any():
-        return slice(0, seen.shape[0]), slice(0, seen.shape[1])
-    found = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
-    return tuple(slice(int(places[0]), int(places[-1]) + 1) for places in found)
+    return bounding_box(seen) if seen.any() else tuple(slice(0, count) for count in seen.shape)

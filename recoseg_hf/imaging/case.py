@@ -18,6 +18,12 @@ from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
 
 
+def brain_of_scans(scans: Mapping[str, Volume]) -> np.ndarray:
+    """Return where FLAIR, T1 or T2 is not zero, bool of the shape of the scans, which lie on one grid."""
+    flair, t1, t2 = (scans[name].data != 0 for name in CONDITIONS)
+    return flair | t1 | t2
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """A subject's co-registered volumes, all on one grid.
@@ -60,8 +66,7 @@ class Case:
     @cached_property
     def brain(self) -> np.ndarray:
         """Where FLAIR, T1 or T2 is not zero, bool (I, J, K); found once, so the volumes are to stay as they are."""
-        flair, t1, t2 = (getattr(self, name).data != 0 for name in CONDITIONS)
-        return flair | t1 | t2
+        return brain_of_scans(self.volumes())
 
     @classmethod
     def from_folder(cls, path: str | Path, subject: str | None = None, segmentation: bool = True) -> Case:

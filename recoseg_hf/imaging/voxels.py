@@ -96,3 +96,10 @@ def _voxels(count: int, one: str = "", several: str = "") -> str:
 def _first(mask: np.ndarray) -> tuple[int, ...]:
     """Return the index of the first True in C order."""
     return tuple(int(i) for i in np.unravel_index(np.argmax(mask), mask.shape))
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Return the smallest box that holds all of a mask that is not empty, as one slice per axis."""
+    axes = range(mask.ndim)
+    profiles = (mask.any(axis=tuple(other for other in axes if other != axis)).nonzero()[0] for axis in axes)
+    return tuple(slice(int(profile[0]), int(profile[-1]) + 1) for profile in profiles)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.case import Case, brain_of_scans
 from recoseg_hf.imaging.grids import is_regular, ras_grid, to_ras
 from recoseg_hf.imaging.volume import Volume, to_canonical
 from recoseg_hf.pipeline.conventions import CONDITIONS
@@ -36,8 +36,7 @@ def brain_of(case: Case) -> np.ndarray:
     """Return the brain of a case, bool (X, Y, Z) on the canonical grid."""
     if is_regular(*ras_grid(case.flair.shape, case.flair.affine), spacing=1.0):
         return to_ras(case.brain, case.flair.affine)[0]
-    flair, t1, t2 = (canonical(getattr(case, name)).data != 0 for name in CONDITIONS)
-    return flair | t1 | t2
+    return brain_of_scans({name: canonical(getattr(case, name)) for name in CONDITIONS})
 
 
 def brain_window(brain: np.ndarray) -> tuple[int, int, int, int]:

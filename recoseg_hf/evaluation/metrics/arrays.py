@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Return the smallest box that holds all of a mask that is not empty, as one slice per axis."""
-    axes = range(mask.ndim)
-    profiles = (mask.any(axis=tuple(other for other in axes if other != axis)).nonzero()[0] for axis in axes)
-    return tuple(slice(int(profile[0]), int(profile[-1]) + 1) for profile in profiles)
+from recoseg_hf.imaging.voxels import bounding_box as bounding_box
 
 
 def cut_to(mask: np.ndarray, *arrays: np.ndarray) -> list[np.ndarray]:
