@@ -9,6 +9,7 @@ import numpy as np
 from recoseg_hf.evaluation.folders import named
 from recoseg_hf.evaluation.intervals import paired_difference_interval, paired_ratio_difference_interval
 from recoseg_hf.evaluation.scores import OPTIONAL_SECTIONS, SECTIONS, Terms
+from recoseg_hf.evaluation.sign_flips import paired_ratio_p, sign_flip_p
 
 
 def paired_differences(
@@ -34,7 +35,8 @@ def paired_differences(
         JSON values: `protocol`, `region`, `n` and `bootstrap` as in `aggregate`, and under each section that the
         subjects of both have (`volume`, `slice`, `pooled`, `millilitres`, `surface`, `lesions`, `synthesis`) for each
         score: `value` (result - baseline) and `interval`, both over the `n` subjects that have the score in both;
-        `n_undefined`, the others; and in how many of the n it is `higher` and `lower`.
+        `n_undefined`, the others; in how many of the n it is `higher` and `lower`; and `p`, two-sided, of
+        `sign_flips.paired_ratio_p`, None without a subject.
 
     Raises:
         ValueError: the subjects, regions or protocols differ, or a subject is missing its name or stands twice.
@@ -90,6 +92,7 @@ def _difference(pairs: Sequence[tuple[Mapping, Mapping]], terms: Terms, bootstra
         "n_undefined": len(both) - len(defined),
         "higher": sum(a > b for a, b in own),
         "lower": sum(a < b for a, b in own),
+        "p": paired_ratio_p(*sides, seed=bootstrap["seed"]),
     }
 
 
@@ -104,7 +107,8 @@ def paired_difference(pairs: Sequence[Sequence[float]]) -> dict:
         pairs: (before, after), one per subject.
 
     Returns:
-        `value`, `interval` by subject (each None where undefined), `n`, and how many subjects are `better` or `worse`.
+        `value`, `interval` by subject (each None where undefined), `n`, how many subjects are `better` or `worse`, and
+        `p`, of `sign_flips.sign_flip_p`.
     """
     before, after = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     interval = paired_difference_interval(after, before)
@@ -114,4 +118,5 @@ def paired_difference(pairs: Sequence[Sequence[float]]) -> dict:
         "n": len(pairs),
         "better": sum(b > a for a, b in pairs),
         "worse": sum(b < a for a, b in pairs),
+        "p": sign_flip_p([b - a for a, b in pairs]),
     }

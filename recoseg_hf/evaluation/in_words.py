@@ -20,3 +20,10 @@ def mean_in_words(statistic: Mapping[str, Any] | None, digits: int = 3, sign: st
     interval = statistic["interval"]
     ends = f" [{interval[0]:{sign}.{digits}f}, {interval[1]:{sign}.{digits}f}]" if interval else ""
     return f"{statistic['value']:{sign}.{digits}f}{ends}"
+
+
+def p_in_words(p: float | None) -> str:
+    """`p = 0.031` or `p < 0.001`; empty where it is not known."""
+    if p is None:
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

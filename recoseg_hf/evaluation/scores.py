@@ -66,10 +66,7 @@ SECTIONS: dict[str, dict[str, Terms]] = {
     "slice": {name: _over_slices(name) for name in ("dice", "iou")},
     "pooled": {"dice": _pooled_dice, "iou": _pooled_iou},
     "millilitres": {
-        **{
-            name: path_terms(name)
-            for name in ("reference_ml", "prediction_ml", "volume_error_ml", "false_positive_ml")
-        },
+        **{name: path_terms(name) for name in _MILLILITRES},
         "absolute_volume_error_ml": _absolute_volume_error,
     },
     "surface": {name: path_terms("surface", name) for name in ("hd95_mm", "hd95_penalized_mm", "nsd")},

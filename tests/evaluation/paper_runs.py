@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from recoseg_hf.evaluation import (
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.volume import Volume
 
-SUBJECTS = ("sub-one", "sub-two", "sub-three", "sub-four")
+SUBJECTS = ("sub-one", "sub-two", "sub-three", "sub-four", "sub-five", "sub-six")
+"""The fewest that can decide a claim."""
 SHAPE = (24, 24, 5)
 OPTIONS = {
     "budget": 30, "full_size": False, "healthy_slice_share": 0.4, "inference_steps": 2, "mixed_precision": "no",
@@ -38,9 +39,11 @@ def with_regions(values: Mapping, dice: float) -> dict:
     return dict(values) | {"regions": {name: aggregate(records, resamples=_RESAMPLES) for name in ("tc", "et")}}
 
 
-def write_run(folder: Path, errors: Mapping[str, float] = ERRORS, sets=("Simulated",)) -> Path:
+def write_run(
+    folder: Path, errors: Mapping[str, float] = ERRORS, sets=("Simulated",), subjects: Sequence[str] = SUBJECTS
+) -> Path:
     """Write the rows' own results, the stages and `results.json`."""
-    results = {data: {row: result(row, error) for row, error in errors.items()} for data in sets}
+    results = {data: {row: result(row, error, subjects) for row, error in errors.items()} for data in sets}
     return write_results(folder, results)
 
 
@@ -91,9 +94,9 @@ def flags(folder: Path) -> dict[str, str]:
     return {"output_dir": str(folder / "models"), "max_train_steps": "30", "train_batch_size": "4"}
 
 
-def result(row: str, error: float) -> dict:
+def result(row: str, error: float, subjects: Sequence[str] = SUBJECTS) -> dict:
     """What `evaluate_masks` returns of a row whose masks have an error."""
-    records = [record(subject, k, error, residual=row.startswith("recoseg")) for k, subject in enumerate(SUBJECTS)]
+    records = [record(subject, k, error, residual=row.startswith("recoseg")) for k, subject in enumerate(subjects)]
     as_paper = [one.pop("paper") for one in records]
     paper = aggregate(as_paper, resamples=_RESAMPLES, protocol="paper")
     whole = aggregate(records, resamples=_RESAMPLES) | {"paper": paper}
@@ -134,13 +137,14 @@ def write_sweeps(folder: Path, row: str, values: Mapping, **predicted: str) -> N
     write_json(folder / "sweeps" / f"{row}.json", values)
 
 
-def sweeps(own: float = 0.3, gain: float = 0.01) -> dict:
+def sweeps(own: float = 0.3, gain: float = 0.01, n: int = 6) -> dict:
     """What `training/ablate_inference.py` writes of a model that is better at its own threshold by a gain."""
-    point = {"value": -gain, "interval": [-gain - 0.005, -gain + 0.005], "n": 4, "better": 0, "worse": 4}
-    mean = {"value": 0.9, "interval": [0.8, 0.95], "n": 4, "n_undefined": 0}
+    point = {"value": -gain, "interval": [-gain - 0.005, -gain + 0.005], "n": n, "better": 0, "worse": n}
+    point |= {"by_subject": [-gain] * n}
+    mean = {"value": 0.9, "interval": [0.8, 0.95], "n": n, "n_undefined": 0}
     tried = {"scores": {"dice_wt": mean, "precision": mean, "recall": mean}, "difference": {"dice_wt": point}}
     return {
-        "n": 4,
+        "n": n,
         "measurement": {"model": MODEL, "dtype": "float32"},
         "default": {"settings": {"mask_threshold": own, "residual_source": "measured"}, "scores": {"dice_wt": mean}},
         "sweeps": {

@@ -10,6 +10,7 @@ from recoseg_hf.evaluation.differences import paired_differences
 from recoseg_hf.evaluation.paper.criteria import Better, Criterion, Marks, NotMuchWorse, OwnSetting, Reaches
 from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.evaluation.paper.measurement import Measurement
+from recoseg_hf.evaluation.sign_flips import sign_flip_p
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS
 
 SCORE_NAMES = {
@@ -77,12 +78,14 @@ class Evidence:
         rows = self.folder.results.get(data, {})
         if absent := [_title(name) for name in (test.row, test.base) if name not in rows]:
             return f"not in this run: {' and '.join(absent)}"
-        if found := self._written(test, data, protocol):
-            return found
+        written = self._written(test, data, protocol)
+        if written and _has_p(written, test):
+            return written
         key = (data, protocol, test.region, test.section, test.row, test.base)
         if key not in self._pairs:
             self._pairs[key] = self._computed(test, data, protocol)
-        return self._pairs[key]
+        computed = self._pairs[key]
+        return written if written and isinstance(computed, str) else computed
 
     def _written(self, test: Better, data: str, protocol: str) -> Mapping | None:
         """What `results.json` itself says of two rows; it has the differences to the baselines."""
@@ -164,7 +167,14 @@ def _at_setting(test: OwnSetting, other: str, found: Mapping[str, Any]) -> Measu
     sign, shift = (1, test.margin) if tolerant else (-1, 0.0)
     interval = tuple(sorted(sign * end + shift for end in found["interval"])) if found["interval"] else None
     higher, lower = (None, None) if tolerant else (found["worse"], found["better"])
-    return Measurement(name, sign * found["value"] + shift, interval, found["n"], higher, lower)
+    by_subject = found.get("by_subject")  # of an earlier version's sweeps there is none
+    p = sign_flip_p([sign * one + shift for one in by_subject]) if by_subject else None
+    return Measurement(name, sign * found["value"] + shift, interval, found["n"], higher, lower, p=p)
+
+
+def _has_p(differences: Mapping, test: Better) -> bool:
+    """Whether differences are of a version that tests them."""
+    return all("p" in differences.get(test.section, {}).get(score, {}) for score in test.scores)
 
 
 def _same(value: Any, text: str) -> bool:

@@ -130,7 +130,7 @@ def measure_sweeps(
           and, with the region behind it, in the tumour, `flicker_through_plane` and `flicker_in_plane`; of the
           residual the `average_precision` for each region; `seconds` of the whole prediction
         - `sweeps`: by sweep and value the `scores` that the point may have changed, and under `difference` the
-          `paired_difference` of each to the default: value - default
+          `paired_difference` of each to the default: value - default, with `by_subject` its terms, nobody named
 
     Raises:
         InputError: the model cannot use a subject's scans.
@@ -221,5 +221,8 @@ def _compared(subjects: Sequence[Scores], own: Sequence[Scores]) -> dict[str, di
     defined = {name: [pair for pair in both if None not in pair] for name, both in pairs.items()}
     return {
         "scores": _statistics(subjects),
-        "difference": {name: paired_difference(both) for name, both in defined.items()},
+        "difference": {
+            name: paired_difference(both) | {"by_subject": [after - before for before, after in both]}
+            for name, both in defined.items()
+        },
     }

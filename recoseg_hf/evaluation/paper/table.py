@@ -7,12 +7,13 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from recoseg_hf.evaluation.in_words import mean_in_words
+from recoseg_hf.evaluation.in_words import mean_in_words, p_in_words
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
-from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, Measurement
+from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, UNDECIDED, Measurement
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.paper.summary_table import CAPTION, pair_heads, shown_cells, summary_table
-from recoseg_hf.evaluation.paper.verdicts import Verdict
+from recoseg_hf.evaluation.paper.verdicts import Verdict, chance_in_words
+from recoseg_hf.evaluation.sign_flips import SIGNIFICANT, SMALLEST_N
 from recoseg_hf.evaluation.systems.rows import BASELINE, ROWS
 
 _HEADS = (
@@ -22,9 +23,15 @@ _HEADS = (
 
 
 _CLAIM_HEADS = (
-    "claim", "by", "judged on", "verdict", "paired difference [95 % interval]",
+    "claim", "by", "judged on", "verdict", "paired difference [95 % interval], p",
     f"verdict with all rows at {COMMON_THRESHOLD}", "n",
 )  # fmt: skip
+DECIDED = (
+    "A claim held, or did not, where the interval of its paired difference lies on one side of 0 and p is below "
+    f"{SIGNIFICANT:g} (two-sided, exact: each subject's sign flipped). With fewer than {SMALLEST_N} subjects p cannot "
+    "get there, and nothing is decided."
+)
+"""What `verdicts` decides by."""
 _PROTOCOLS = {"volume": "whole volumes", "paper": "as the paper"}
 _NONE_SHARE, _MEASURED_SHARE = 0.15, 0.7  # of `train_segmenter.py`, where a run does not say
 _BAR = "\\|"  # a bar that ends no cell
@@ -87,8 +94,8 @@ def claims_markdown(verdicts: Sequence[Verdict]) -> str:
         parts += [_row(_claim_cells(verdict)) for verdict in measured]
         unmeasured = len({verdict.claim for verdict in own} - {verdict.claim for verdict in measured})
         parts.append(
-            f"\nNot measured: {unmeasured} further claims. An interval that holds 0 leaves a claim undecided. "
-            f"Where two rows have other thresholds, the verdict with both at {COMMON_THRESHOLD} stands beside.\n"
+            f"\nNot measured: {unmeasured} further claims. {DECIDED} Where two rows have other thresholds, the "
+            f"verdict with both at {COMMON_THRESHOLD} stands beside. {chance_in_words(own)}\n"
         )
     return "\n".join(parts)
 
@@ -124,7 +131,7 @@ def _cells(data: str, results: Mapping[str, Mapping], differences: Mapping[str, 
             ROWS[name].title,
             *(mean_in_words(result["volume"][score]) for score in ("dice", "iou")),
             mean_in_words(surface, 1),
-            mean_in_words(difference, sign="+"),
+            _difference(difference),
             *(mean_in_words(paper.get(score)) for score in ("dice", "iou")),
             f"{pair[0]} / {pair[1]}" if pair else "",
         ]
@@ -145,10 +152,7 @@ def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[st
     yield _row(["all rows at the same threshold", *heads])
     yield _row(["---"] * (len(heads) + 1))
     for name, scores in found.items():
-        pairs = [
-            (mean_in_words(scores[tau]["dice"]), mean_in_words(scores[tau]["minus_baseline"], sign="+"))
-            for tau in taus
-        ]
+        pairs = [(mean_in_words(scores[tau]["dice"]), _difference(scores[tau]["minus_baseline"])) for tau in taus]
         yield _row([ROWS[name].title, *(cell for pair in pairs for cell in pair)])
     yield ""
 
@@ -156,7 +160,15 @@ def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[st
 def _claim_cells(verdict: Verdict) -> list[str]:
     claim, judged_on = verdict.claim, _PROTOCOLS[verdict.protocol]
     differences = _differences(verdict.measurements)
-    return [claim.text, claim.by, judged_on, verdict.outcome, differences, _at_common(verdict), _numbers(verdict)]
+    outcome, common = _outcome(verdict), _at_common(verdict)
+    return [claim.text, claim.by, judged_on, outcome, differences, common, _numbers(verdict)]
+
+
+def _outcome(verdict: Verdict) -> str:
+    """The outcome, and where it is open what the interval alone would say."""
+    if verdict.outcome != UNDECIDED or verdict.by_interval == UNDECIDED:
+        return verdict.outcome
+    return f"{UNDECIDED} (the interval alone: {verdict.by_interval})"
 
 
 def _at_common(verdict: Verdict) -> str:
@@ -168,11 +180,17 @@ def _at_common(verdict: Verdict) -> str:
 
 
 def _differences(measurements: Sequence[Measurement]) -> str:
-    return "; ".join(f"{one.score} {mean_in_words(_as_statistic(one), sign='+') or one.why}" for one in measurements)
+    return "; ".join(f"{one.score} {_difference(_as_statistic(one)) or one.why}" for one in measurements)
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
+    """A paired difference with its interval and, where it is known, p."""
+    told = [mean_in_words(found, sign="+"), p_in_words((found or {}).get("p"))]
+    return ", ".join(one for one in told if one)
 
 
 def _as_statistic(measurement: Measurement) -> dict[str, Any]:
-    return {"value": measurement.value, "interval": measurement.interval}
+    return {"value": measurement.value, "interval": measurement.interval, "p": measurement.p}
 
 
 def _numbers(verdict: Verdict) -> str:

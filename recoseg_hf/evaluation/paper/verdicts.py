@@ -9,7 +9,14 @@ from typing import Any
 from recoseg_hf.evaluation.paper.claims import CLAIMS, Claim
 from recoseg_hf.evaluation.paper.evidence import Evidence
 from recoseg_hf.evaluation.paper.folder import PaperFolder
-from recoseg_hf.evaluation.paper.measurement import OUTCOMES, Measurement, joint_outcome
+from recoseg_hf.evaluation.paper.measurement import (
+    NOT_MEASURED,
+    OUTCOMES,
+    Measurement,
+    joint_by_interval,
+    joint_outcome,
+)
+from recoseg_hf.evaluation.sign_flips import SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,11 @@ class Verdict:
         return joint_outcome(self.measurements)
 
     @property
+    def by_interval(self) -> str:
+        """What the intervals alone would say, where few subjects make them too narrow."""
+        return joint_by_interval(self.measurements)
+
+    @property
     def common_outcome(self) -> str | None:
         """One of `OUTCOMES`, all rows at one threshold; None without `at_common`."""
         return joint_outcome(self.at_common) if self.at_common else None
@@ -55,6 +67,7 @@ class Verdict:
             "data": self.data,
             "protocol": self.protocol,
             "outcome": self.outcome,
+            "by_interval_alone": self.by_interval,
             "measurements": [_as_json(one) for one in self.measurements],
             "common_outcome": self.common_outcome,
             "at_common": [_as_json(one) for one in self.at_common],
@@ -69,6 +82,7 @@ def _as_json(one: Measurement) -> dict[str, Any]:
         "n": one.n,
         "higher": one.higher,
         "lower": one.lower,
+        "p": one.p,
         "why": one.why,
     }
 
@@ -77,10 +91,10 @@ def judge_claims(folder: PaperFolder, claims: Sequence[Claim] = CLAIMS) -> list[
     """Judge claims by what `training/reproduce_paper.py` wrote.
 
     Differences to UNet2D + T1ce are taken from `results.json`, others computed from the rows' own results, subject by
-    subject. A claim is decided only where the 95 % interval of its difference does not hold 0. With few subjects that
-    interval is too narrow (see `intervals.bootstrap_interval`), and of twenty claims without substance one is decided
-    by chance. A claim about two rows' masks is judged at each row's own threshold and, where these differ, at one
-    threshold for both too.
+    subject. A claim is decided only where the 95 % interval of its difference does not hold 0, and an exact test by
+    subject has p < 0.05 (`sign_flips`): with few subjects that interval alone is too narrow. How many claims chance
+    would decide even so, `chance_in_words` says. A claim about two rows' masks is judged at each row's own threshold
+    and, where these differ, at one threshold for both too.
 
     Args:
         folder: the script's `--output_dir`.
@@ -102,3 +116,15 @@ def judge_claims(folder: PaperFolder, claims: Sequence[Claim] = CLAIMS) -> list[
 def verdict_counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
     """How many verdicts have each outcome, in the order of `OUTCOMES`."""
     return {outcome: sum(verdict.outcome == outcome for verdict in verdicts) for outcome in OUTCOMES}
+
+
+def chance_in_words(verdicts: Sequence[Verdict]) -> str:
+    """How many claims were measured, and how many of so many are decided by chance: one or two sentences."""
+    measured = len({verdict.claim for verdict in verdicts if verdict.outcome != NOT_MEASURED})
+    if not measured:
+        return "No claim was measured."
+    claims = "1 claim was" if measured == 1 else f"{measured} claims were"
+    return (
+        f"{claims} measured, on the same subjects and without correction for their number: were there nothing in any "
+        f"of them, up to {SIGNIFICANT * measured:.1f} would be decided by chance, at {100 * SIGNIFICANT:g} % each."
+    )

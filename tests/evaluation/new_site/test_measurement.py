@@ -101,7 +101,9 @@ class TestComparison:
         assert (found["before"]["dice"]["n"], found["after"]["dice"]["n"]) == (1, 2)
 
     def test_no_pair_gives_no_difference(self):
-        assert paired_difference([]) == {"value": None, "interval": None, "n": 0, "better": 0, "worse": 0}
+        assert paired_difference([]) == {
+            "value": None, "interval": None, "n": 0, "better": 0, "worse": 0, "p": None,
+        }  # fmt: skip
 
 
 class TestChangedParts:

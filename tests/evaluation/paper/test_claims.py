@@ -11,7 +11,7 @@ from recoseg_hf.evaluation.paper.claims import CLAIMS, OURS, PAPER, PAPER_CLAIMS
 from recoseg_hf.evaluation.paper.criteria import Better, Marks, OwnSetting
 from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.evaluation.paper.measurement import DID_NOT_HOLD, HELD, NOT_MEASURED, UNDECIDED, Measurement
-from recoseg_hf.evaluation.paper.verdicts import judge_claims, verdict_counts
+from recoseg_hf.evaluation.paper.verdicts import chance_in_words, judge_claims, verdict_counts
 from recoseg_hf.evaluation.systems.rows import ROWS
 from recoseg_hf.files import write_json
 from tests.evaluation.paper_runs import SUBJECTS, sweeps, write_run, write_sweeps
@@ -37,12 +37,41 @@ class TestDecisions:
         ("interval", "outcome"),
         [((0.01, 0.2), HELD), ((-0.2, -0.01), DID_NOT_HOLD), ((-0.1, 0.2), UNDECIDED), ((0, 0.2), UNDECIDED)],
     )
-    def test_an_interval_decides(self, interval, outcome):
-        assert Measurement("Dice", 0.1, interval, 4).outcome == outcome
+    def test_an_interval_and_p_decide(self, interval, outcome):
+        assert Measurement("Dice", 0.1, interval, 6, p=0.04).outcome == outcome
+        assert Measurement("Dice", 0.1, interval, 6, p=0.04).doubt == ""
+        assert Measurement("Dice", 0.1, interval, 6, p=0.05).outcome == UNDECIDED
+        assert Measurement("Dice", 0.1, interval, 6, p=0.05).by_interval == outcome
+
+    @pytest.mark.parametrize(
+        ("n", "p", "why"),
+        [
+            (6, 0.0625, "p is not below 0.05"),
+            (6, None, "p is not known"),
+            (5, 0.0625, "fewer than 6 subjects decide nothing"),
+        ],
+    )
+    def test_what_the_interval_alone_would_say_is_told(self, n, p, why):
+        assert Measurement("Dice", 0.1, (0.01, 0.2), n, p=p).doubt == f"the interval alone says held, but {why}"
 
     def test_one_subject_decides_nothing(self):
         assert Measurement("Dice", 0.1, None, 1).outcome == UNDECIDED
         assert Measurement("Dice", why="no").outcome == NOT_MEASURED
+
+    def test_an_interval_beside_0_is_not_enough_where_one_of_six_subjects_disagrees(self):
+        bootstrap = {"seed": 0, "resamples": 2000, "level": 0.95}
+        found = Measurement.of_values("Dice", [0.04, 0.05, 0.06, 0.05, 0.04, -0.001], bootstrap)
+        assert found.interval[0] > 0
+        assert (found.p, found.outcome, found.by_interval) == (0.0625, UNDECIDED, HELD)
+        assert Measurement.of_values("Dice", [0.04, 0.05, 0.06, 0.05, 0.04, 0.001], bootstrap).outcome == HELD
+
+    def test_fewer_than_six_subjects_decide_no_claim(self, tmp_path):
+        folder = write_run(tmp_path, {"unet2d": 0.2, "unet2d_t1ce": 0.02}, subjects=SUBJECTS[:4])
+        found = verdicts(folder, Better("unet2d_t1ce", "unet2d"))
+        assert (found.outcome, found.by_interval, found.measurements[0].p) == (UNDECIDED, HELD, 0.125)
+        assert found.as_json()["by_interval_alone"] == HELD
+        assert found.as_json()["measurements"][0]["p"] == 0.125
+        assert not {HELD, DID_NOT_HOLD} & {one.outcome for one in judged(folder)}
 
 
 class TestRows:
@@ -53,7 +82,7 @@ class TestRows:
         assert found.outcome == HELD
         assert measured.value == pytest.approx(np.mean([a[name] - b[name] for name in SUBJECTS]))
         assert measured.interval[0] < measured.value < measured.interval[1]
-        assert (measured.n, measured.higher, measured.lower) == (4, 4, 0)
+        assert (measured.n, measured.higher, measured.lower, measured.p) == (6, 6, 0, 2 / 2**6)
 
     def test_a_difference_to_the_baseline_needs_no_subjects(self, paper_run, tmp_path):
         test = Better("recoseg_plus_plus", "unet2d_t1ce")
@@ -62,6 +91,19 @@ class TestRows:
         without = verdicts(tmp_path, Better("recoseg_plus_plus", "unet2d"))
         assert without.outcome == NOT_MEASURED
         assert without.measurements[0].why == "the rows' own results are not in the folder"
+
+    def test_a_difference_of_an_earlier_version_is_tested_by_its_subjects(self, paper_run, tmp_path):
+        test = Better("recoseg_plus_plus", "unet2d_t1ce")
+        whole = json.loads((paper_run / "results.json").read_text())
+        for section in whole["differences"]["Simulated"]["recoseg_plus_plus"]["volume"].values():
+            for one in section.values() if isinstance(section, dict) else ():
+                if isinstance(one, dict):
+                    del one["p"]
+        write_json(tmp_path / "results.json", whole)
+        found = verdicts(tmp_path, test)
+        assert (found.outcome, found.by_interval, found.measurements[0].p) == (UNDECIDED, HELD, None)
+        shutil.copytree(paper_run / "Simulated" / "results", tmp_path / "Simulated" / "results")
+        assert verdicts(tmp_path, test).measurements[0].p == 2 / 2**6
 
     def test_the_contrary_is_said(self, tmp_path):
         folder = write_run(tmp_path, {"unet2d": 0.01, "unet2d_t1ce": 0.2})
@@ -111,7 +153,7 @@ class TestOneThreshold:
         return target
 
     def test_a_verdict_that_hangs_on_it(self, paper_run, tmp_path):
-        dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7, None], "unet2d": [0.6, 0.8, 0.8, 0.9]}
+        dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7] * 2, "unet2d": [0.6, 0.8, 0.8] * 2}
         run = self.with_thresholds(paper_run, tmp_path, {"recoseg_plus_plus": 0.3, "unet2d": 0.5}, dice)
         found = verdicts(run, self.TEST)
         assert (found.outcome, found.common_outcome, found.hangs_on_threshold) == (HELD, DID_NOT_HOLD, True)
@@ -119,14 +161,20 @@ class TestOneThreshold:
         assert found.at_common[0].value == pytest.approx(-0.4 / 3)
         iou = [a / (2 - a) - b / (2 - b) for a, b in ((0.5, 0.6), (0.6, 0.8), (0.7, 0.8))]
         assert found.at_common[1].value == pytest.approx(np.mean(iou))
-        assert found.at_common[0].n == 3
+        assert found.at_common[0].n == 6
         assert found.as_json()["common_outcome"] == DID_NOT_HOLD
         as_paper = verdicts(run, self.TEST, "paper")
         assert (as_paper.common_outcome, as_paper.hangs_on_threshold) == (None, False)
 
+    def test_a_subject_without_the_score_is_left_out(self, paper_run, tmp_path):
+        dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7, 0.5, 0.6, None], "unet2d": [0.6, 0.8, 0.8, 0.6, 0.8, 0.9]}
+        run = self.with_thresholds(paper_run, tmp_path, {"recoseg_plus_plus": 0.3, "unet2d": 0.5}, dice)
+        found = verdicts(run, self.TEST).at_common[0]
+        assert (found.n, found.outcome, found.by_interval) == (5, UNDECIDED, DID_NOT_HOLD)
+
     @pytest.mark.parametrize("own", [{"recoseg_plus_plus": 0.3, "unet2d": 0.3}, {"unet2d": 0.5}])
     def test_rows_cut_alike_or_nobody_knows_how(self, paper_run, tmp_path, own):
-        dice = {"recoseg_plus_plus": [0.5] * 4, "unet2d": [0.6] * 4}
+        dice = {"recoseg_plus_plus": [0.5] * 6, "unet2d": [0.6] * 6}
         found = verdicts(self.with_thresholds(paper_run, tmp_path, own, dice), self.TEST)
         assert (found.at_common, found.common_outcome, found.hangs_on_threshold) == ((), None, False)
 
@@ -140,7 +188,7 @@ class TestResidual:
     def test_it_marks_what_it_was_made_to_mark(self, paper_run):
         assert verdicts(paper_run, Marks("recoseg_plus_plus", "et", "static_residual")).outcome == HELD
         against_flair = verdicts(paper_run, Marks("recoseg_plus_plus", "wt", "flair"))
-        assert (against_flair.outcome, against_flair.measurements[0].lower) == (DID_NOT_HOLD, 4)
+        assert (against_flair.outcome, against_flair.measurements[0].lower) == (DID_NOT_HOLD, 6)
 
 
 class TestSettings:
@@ -158,7 +206,16 @@ class TestSettings:
         assert [one.score for one in found.measurements] == ["Dice against 0.4", "Dice against 0.5"]
         assert found.measurements[0].value == pytest.approx(0.01)
         assert found.measurements[0].interval == pytest.approx((0.005, 0.015))
-        assert found.measurements[0].higher == 4
+        assert found.measurements[0].higher == 6
+        assert found.measurements[0].p == 2 / 2**6
+
+    def test_a_sweep_without_its_subjects_decides_nothing(self, run):
+        values = sweeps(gain=0.01)
+        for point in values["sweeps"]["mask_threshold"].values():
+            point["difference"]["dice_wt"].pop("by_subject", None)
+        write_sweeps(run / "Simulated", "recoseg_plus_plus", values)
+        found = verdicts(run, self.TEST)
+        assert (found.outcome, found.by_interval) == (UNDECIDED, HELD)
 
     def test_another_own_threshold_says_nothing(self, run):
         write_sweeps(run / "Simulated", "recoseg_plus_plus", sweeps(own=0.5))
@@ -197,6 +254,15 @@ def test_every_claim_is_of_rows_that_there_are():
     assert named <= set(ROWS)
     assert {claim.by for claim in CLAIMS} == {PAPER, OURS}
     assert len({claim.text for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_how_many_claims_chance_would_decide_is_counted(paper_run, tmp_path):
+    measured = {one.claim for one in judged(paper_run) if one.outcome != NOT_MEASURED}
+    assert len(measured) > 3
+    told = chance_in_words(judged(paper_run))
+    assert told.startswith(f"{len(measured)} claims were measured")
+    assert f"up to {0.05 * len(measured):.1f} would be decided by chance, at 5 % each" in told
+    assert chance_in_words(judged(write_run(tmp_path, {"unet2d_t1ce": 0.1}))) == "No claim was measured."
 
 
 def test_the_paper_s_own_numbers_stand_beside_its_claims():

@@ -9,7 +9,7 @@ from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.evaluation.paper.summary_table import shown_cells, summary_csv, summary_table
 from recoseg_hf.evaluation.paper.table import claims_markdown, published, table_csv, table_markdown
 from recoseg_hf.evaluation.paper.verdicts import judge_claims
-from tests.evaluation.paper_runs import write_run
+from tests.evaluation.paper_runs import SUBJECTS, write_run
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_the_papers_shape_has_a_pair_for_each_data_set(whole):
     results = whole["results"]["Simulated"]
     found = summary_table({"BraTS2021": results, "Simulated": results})
     assert [(pair["data"], pair["published"], pair["n"]) for pair in found["pairs"]] == [
-        ("BraTS2021", False, 4), ("BraTS2021", True, None), ("Simulated", False, 4), ("BraTS2020", True, None),
+        ("BraTS2021", False, 6), ("BraTS2021", True, None), ("Simulated", False, 6), ("BraTS2020", True, None),
     ]  # fmt: skip
     lines_of = {line["row"]: line["cells"] for line in found["rows"]}
     assert list(lines_of) == ["unet2d", "unet2d_t1ce", "ddmm_synth", "recoseg_plus_plus"]
@@ -82,9 +82,26 @@ def test_claims_are_listed_with_their_verdict(paper_run):
     text = claims_markdown(judge_claims(PaperFolder.read(paper_run)))
     beats = next(line for line in lines(text) if "ReCoSeg++ segments better than UNet2D." in line)
     assert cells(beats)[1:4] == ["the paper", "whole volumes", "held"]
-    assert cells(beats)[-2:] == ["", "4"]
+    assert cells(beats)[4].count(", p = 0.031") == 2  # Dice and IoU
+    assert cells(beats)[-2:] == ["", "6"]
     assert "further claims" in text
+    assert "would be decided by chance, at 5 % each" in text
     assert "sub-" not in text
+
+
+def test_an_undecided_claim_says_what_the_interval_alone_would(tmp_path):
+    run = write_run(tmp_path, {"unet2d": 0.2, "unet2d_t1ce": 0.02}, subjects=SUBJECTS[:4])
+    text = claims_markdown(judge_claims(PaperFolder.read(run)))
+    beats = next(line for line in lines(text) if "UNet2D + T1ce segments better than UNet2D." in line)
+    assert cells(beats)[3] == "undecided (the interval alone: held)"
+    assert cells(beats)[4].count(", p = 0.12") == 2
+    assert "With fewer than 6 subjects p cannot get there" in text
+
+
+def test_results_of_an_earlier_version_have_no_p(whole):
+    earlier = json.loads(json.dumps(whole), object_hook=lambda one: {k: v for k, v in one.items() if k != "p"})
+    assert ", p = 0.031" in table_markdown(whole)
+    assert "p = " not in table_markdown(earlier)
 
 
 def test_published_numbers_by_data_set():

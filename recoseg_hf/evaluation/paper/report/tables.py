@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from recoseg_hf.evaluation.in_words import p_in_words
 from recoseg_hf.evaluation.paper.measurement import DID_NOT_HOLD, HELD, UNDECIDED, Measurement
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.paper.summary_table import shown_cells, summary_table
@@ -72,7 +73,7 @@ def shown(number: float, digits: int = 3, sign: bool = False) -> str:
 
 
 def cell(statistic: Mapping[str, Any] | None, n: int, digits: int = 3, sign: bool = False) -> dict[str, str]:
-    """A statistic as texts: `value`, `interval` and, where its n is another than the table's, `note`."""
+    """A statistic as texts: `value`, `interval`, `p` of a difference and, where its n is not the table's, `note`."""
     if not statistic:
         return text_cell("")
     note = "" if statistic["n"] == n else f"n = {statistic['n']}"
@@ -80,12 +81,13 @@ def cell(statistic: Mapping[str, Any] | None, n: int, digits: int = 3, sign: boo
         return text_cell("undefined") | {"note": note}
     ends = [shown(end, digits, sign) for end in statistic["interval"] or ()]
     value = shown(statistic["value"], digits, sign)
-    return text_cell(value) | {"interval": " to ".join(ends), "note": note}
+    p = p_in_words(statistic.get("p"))
+    return text_cell(value) | {"interval": " to ".join(ends), "p": p, "note": note}
 
 
 def text_cell(value: str) -> dict[str, str]:
     """A cell with nothing beside its value."""
-    return {"value": value, "interval": "", "note": "", "trend": ""}
+    return {"value": value, "interval": "", "p": "", "note": "", "trend": ""}
 
 
 def in_order(rows: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,8 @@ from recoseg_hf.evaluation.paper.folder import RESULTS, PaperFolder
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.paper.report import tables, words
 from recoseg_hf.evaluation.paper.summary_table import CAPTION
-from recoseg_hf.evaluation.paper.verdicts import Verdict, judge_claims
+from recoseg_hf.evaluation.paper.verdicts import Verdict, chance_in_words, judge_claims
+from recoseg_hf.evaluation.sign_flips import SIGNIFICANT, SMALLEST_N
 from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE
 from recoseg_hf.learning.subjects import subject_hash
 
@@ -41,6 +42,8 @@ def gather_values(folder: PaperFolder) -> dict[str, Any]:
         "baseline": tables.title(BASELINE),
         "region_baseline": tables.title(REGION_BASELINE),
         "common_threshold": COMMON_THRESHOLD,
+        "significant": f"{SIGNIFICANT:g}",
+        "smallest_n": SMALLEST_N,
         "table": tables.paper_shaped(folder.results),
         "table_caption": CAPTION,
         "sets": [_data_set(folder, data, [one for one in verdicts if one.data == data]) for data in folder.results],
@@ -78,6 +81,7 @@ def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> di
         ],
         "summary": [*words.headlines(results, differences), *words.summary(verdicts)],
         "claims": {"paper": words.told_claims(verdicts, PAPER), "ours": words.told_claims(verdicts, OURS)},
+        "chance": chance_in_words(verdicts),
         "seen": _trained_on(folder, data),
         "figures": [file.stem for file in folder.figures(data)],
     }

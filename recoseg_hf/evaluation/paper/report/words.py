@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recoseg_hf.evaluation.audit import Audit
+from recoseg_hf.evaluation.in_words import p_in_words
 from recoseg_hf.evaluation.paper.claims import OURS, PAPER, Claim
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
 from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, Measurement
@@ -20,7 +21,7 @@ _SHOWN_PLACES = 3
 
 
 def said(measurement: Measurement) -> str:
-    """`Dice +0.034 (+0.010 to +0.060), n = 6: 5 up, 1 down`, or why there is no number."""
+    """`Dice +0.034 (+0.010 to +0.060), p = 0.031, n = 6: 6 up, 0 down`, or why there is no number."""
     if measurement.value is None:
         return f"{measurement.score}: {measurement.why}"
     digits, unit = _UNITS.get(measurement.score, (3, ""))
@@ -29,7 +30,9 @@ def said(measurement: Measurement) -> str:
     counts = f"n = {measurement.n}"
     if measurement.higher is not None:
         counts += f": {measurement.higher} up, {measurement.lower} down"
-    return f"{measurement.score} {shown(measurement.value, digits, sign=True)}{unit}{interval}, {counts}"
+    p = f", {p_in_words(measurement.p)}" if measurement.p is not None else ""
+    doubt = f"; {measurement.doubt}" if measurement.doubt else ""
+    return f"{measurement.score} {shown(measurement.value, digits, sign=True)}{unit}{interval}{p}, {counts}{doubt}"
 
 
 def told_claims(verdicts: Sequence[Verdict], by: str) -> dict[str, list[dict[str, Any]]]:

@@ -13,7 +13,7 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.paper.report import write_report
 from recoseg_hf.files import write_json
 from recoseg_hf.learning.subjects import subject_hash
-from tests.evaluation.paper_runs import sweeps, write_run, write_sweeps
+from tests.evaluation.paper_runs import SUBJECTS, sweeps, write_run, write_sweeps
 from tests.pages import Page
 
 
@@ -53,9 +53,13 @@ def test_its_tables_can_be_read_aloud(page):
 
 def test_it_shows_scores_verdicts_and_what_was_run(page, paper_run):
     text = " ".join(" ".join(page.text).split())
+    whole = json.loads((paper_run / "results.json").read_text())
+    best = whole["results"]["Simulated"]["recoseg_plus_plus"]["volume"]["dice"]["value"]
     for expected in (
-        "Simulated, n = 4 validation subjects",
-        "Highest whole-tumour Dice per volume: ReCoSeg++, 0.924",
+        "Simulated, n = 6 validation subjects",
+        "p = 0.031, n = 6: 6 up, 0 down",
+        "would be decided by chance, at 5 % each",
+        f"Highest whole-tumour Dice per volume: ReCoSeg++, {best:.3f}",
         "89.8 / 86.4",  # published
         "Surfaces and lesions",
         "PSNR, brain",
@@ -69,6 +73,14 @@ def test_it_shows_scores_verdicts_and_what_was_run(page, paper_run):
         "5 min",  # four stages of 75.5 s
     ):
         assert expected in text, expected
+
+
+def test_few_subjects_decide_nothing_and_what_the_interval_alone_says_is_told(tmp_path):
+    run = write_run(tmp_path, {"unet2d": 0.2, "unet2d_t1ce": 0.02}, subjects=SUBJECTS[:4])
+    html = write_report(run).read_text(encoding="utf-8")
+    text = " ".join(" ".join(Page(html).text).split())
+    assert "p = 0.12, n = 4: 4 up, 0 down; the interval alone says held, but fewer than 6 subjects" in text
+    assert "▲ " not in html.replace("▲ and ▼", "")
 
 
 def test_it_names_neither_subjects_nor_paths(html, paper_run):
@@ -151,11 +163,11 @@ def test_a_verdict_that_hangs_on_the_threshold_says_so(paper_run, tmp_path):
     file = tmp_path / "run" / "results.json"
     values = json.loads(file.read_text())
     cuts = {"recoseg_plus_plus": {"mask_threshold": 0.3}, "unet2d": {"mask_threshold": 0.5}}
-    dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7, 0.6], "unet2d": [0.6, 0.8, 0.8, 0.9]}
+    dice = {"recoseg_plus_plus": [0.5, 0.6, 0.7, 0.6, 0.5, 0.5], "unet2d": [0.6, 0.8, 0.8, 0.9, 0.7, 0.7]}
     equal = {row: {"0.5": {"by_subject": scores}} for row, scores in dice.items()}
     write_json(file, values | {"thresholds": {"Simulated": cuts}, "equal_thresholds": {"Simulated": equal}})
     text = " ".join(" ".join(Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text).split())
-    assert "Both at 0.5: ✗ did not hold . Dice −0.175" in text
+    assert "Both at 0.5: ✗ did not hold . Dice −0.183" in text
     assert text.count("This verdict hangs on the threshold.") == 1
     assert "1 of these compare rows with thresholds of their own" in text
 
