@@ -74,8 +74,8 @@ def site_study(result: Mapping[str, Any]) -> str:
 
 def paper(result: Mapping[str, Any]) -> str:
     """Every system of the paper and ours, on the same subjects."""
-    text = table_markdown(result).replace("\n## ", "\n### ").strip()
-    return f"{text}\n\nWhat became of each claim: `benchmarks/results/paper.md`."
+    text = table_markdown(result, further=False).replace("\n## ", "\n### ").strip()
+    return f"{text}\n\nTC and ET, slices, synthesis, the residual, and each claim: `benchmarks/results/paper.md`."
 
 
 def training(result: Mapping[str, Any]) -> str:

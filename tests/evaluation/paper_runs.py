@@ -143,6 +143,11 @@ def sweeps(own: float = 0.3, gain: float = 0.01, n: int = 6) -> dict:
     point |= {"by_subject": [-gain] * n}
     mean = {"value": 0.9, "interval": [0.8, 0.95], "n": n, "n_undefined": 0}
     tried = {"scores": {"dice_wt": mean, "precision": mean, "recall": mean}, "difference": {"dice_wt": point}}
+    rough = mean | {"value": 1.75}
+    flickering = {
+        "scores": {"dice_wt": mean, "flicker_through_plane": rough},
+        "difference": {"dice_wt": point, "flicker_through_plane": point | {"value": -0.25}},
+    }
     return {
         "n": n,
         "measurement": {"model": MODEL, "dtype": "float32"},
@@ -150,5 +155,7 @@ def sweeps(own: float = 0.3, gain: float = 0.01, n: int = 6) -> dict:
         "sweeps": {
             "mask_threshold": {"0.3": tried, "0.4": tried, "0.5": tried},
             "residual_source": {"none": tried, "measured": tried},
+            "noise": {"shared": flickering},
+            "residual_clip": {"0.1": {"scores": {"average_precision_wt": mean}, "difference": {}}},
         },
     }

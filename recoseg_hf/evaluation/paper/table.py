@@ -8,13 +8,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from recoseg_hf.evaluation.in_words import mean_in_words, p_in_words
+from recoseg_hf.evaluation.paper.caption import FEW, ONE_TRAINING, caption, few_subjects
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
 from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, UNDECIDED, Measurement
 from recoseg_hf.evaluation.paper.published import paper_table
+from recoseg_hf.evaluation.paper.score_tables import (
+    CSV_COLUMNS,
+    INNER_REGIONS,
+    N_SLICES,
+    REGIONS,
+    SLICES,
+    SLICES_AS_PAPER,
+    SYNTHESIS,
+    Column,
+    find,
+    found_cues,
+    found_scores,
+    in_order,
+    title,
+)  # fmt: skip
 from recoseg_hf.evaluation.paper.summary_table import CAPTION, pair_heads, shown_cells, summary_table
 from recoseg_hf.evaluation.paper.verdicts import Verdict, chance_in_words
 from recoseg_hf.evaluation.sign_flips import SIGNIFICANT, SMALLEST_N
-from recoseg_hf.evaluation.systems.rows import BASELINE, ROWS
+from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS
 
 _HEADS = (
     "system", "WT Dice per volume", "IoU", "HD95 mm", "minus " + ROWS[BASELINE].title,
@@ -33,17 +49,23 @@ DECIDED = (
 )
 """What `verdicts` decides by."""
 _PROTOCOLS = {"volume": "whole volumes", "paper": "as the paper"}
-_NONE_SHARE, _MEASURED_SHARE = 0.15, 0.7  # of `train_segmenter.py`, where a run does not say
 _BAR = "\\|"  # a bar that ends no cell
-_MORE = {
-    "precision": ("volume", "precision", 3),
-    "recall": ("volume", "recall", 3),
-    "NSD": ("surface", "nsd", 3),
-    "lesion-wise Dice": ("lesions", "dice", 3),
-    "lesions found": ("lesions", "found", 3),
-    "volume error mL": ("millilitres", "absolute_volume_error_ml", 1),
+_MORE = (
+    Column("precision", ("volume", "precision")),
+    Column("recall", ("volume", "recall")),
+    Column("NSD", ("surface", "nsd")),
+    Column("lesion-wise Dice", ("lesions", "dice")),
+    Column("lesions found", ("lesions", "found")),
+    Column("volume error mL", ("millilitres", "absolute_volume_error_ml"), 1),
+)
+_FURTHER = {
+    "Slices and pooled voxels, whole volumes": SLICES,
+    "Slices and pooled voxels, as the paper (oracle slices)": SLICES_AS_PAPER,
+    f"Tumour core (TC), differences to {title(REGION_BASELINE)}": INNER_REGIONS["tc"],
+    f"Enhancing tumour (ET), differences to {title(REGION_BASELINE)}": INNER_REGIONS["et"],
+    "The synthetic T1ce against the measured one": SYNTHESIS,
 }
-"""Further columns, whole volumes: section, score and digits."""
+_CUES = "What the residual picks out: area under the precision-recall curve (AUPRC) in the brain"
 
 
 def published(data: str) -> dict[str, tuple[float, float]]:
@@ -52,22 +74,24 @@ def published(data: str) -> dict[str, tuple[float, float]]:
     return {row["system"]: (row["dice"], row["iou"]) for row in rows if row["data"] == data}
 
 
-def table_markdown(whole: Mapping[str, Any]) -> str:
-    """The paper-shaped table, and two for each data set: both protocols with what was published, and further scores.
+def table_markdown(whole: Mapping[str, Any], further: bool = True) -> str:
+    """The paper-shaped table, and for each data set both protocols with what was published and whole volumes' scores.
 
     Args:
         whole: `options`, and by data set and row `results` (of `evaluate_masks` with `full`, without subjects) and
             `differences` to the baseline (`volume` and `paper`, each of `paired_differences`); where there is such, by
             data set `equal_thresholds` (of `at_equal_thresholds`).
+        further: whether slices, regions, synthesis and the residual have tables too, each under a heading.
     """
-    parts = [f"{_caption(whole['options'])}\n", *_summary(whole["results"])]
+    parts = [f"{caption(whole)}\n", *_summary(whole["results"])]
     for data, results in whole["results"].items():
         n = max((result["n"] for result in results.values()), default=0)
         parts += [f"## {data}, n = {n} validation subjects\n", _row(_HEADS), _row(["---"] * len(_HEADS))]
-        parts += [_row(cells) for cells in _cells(data, results, whole["differences"].get(data, {}))]
-        parts += ["", _row(("whole volumes", *_MORE)), _row(["---"] * (len(_MORE) + 1))]
-        parts += [_row(cells) for cells in _more_cells(results)]
-        parts += ["", *_equal_thresholds((whole.get("equal_thresholds") or {}).get(data) or {})]
+        differences = whole["differences"].get(data, {})
+        parts += [*(_row(cells) for cells in _cells(data, results, differences)), ""]
+        parts += _score_table("whole volumes", results, _MORE)
+        parts += _equal_thresholds((whole.get("equal_thresholds") or {}).get(data) or {})
+        parts += _further(results, differences) if further else []
     return "\n".join(parts)
 
 
@@ -93,42 +117,60 @@ def claims_markdown(verdicts: Sequence[Verdict]) -> str:
         parts += [f"## Claims on {data}\n", _row(_CLAIM_HEADS), _row(["---"] * len(_CLAIM_HEADS))]
         parts += [_row(_claim_cells(verdict)) for verdict in measured]
         unmeasured = len({verdict.claim for verdict in own} - {verdict.claim for verdict in measured})
-        parts.append(
-            f"\nNot measured: {unmeasured} further claims. {DECIDED} Where two rows have other thresholds, the "
-            f"verdict with both at {COMMON_THRESHOLD} stands beside. {chance_in_words(own)}\n"
+        sizes = [one.n for verdict in measured for one in verdict.measurements if one.n]
+        notes = (
+            f"Not measured: {unmeasured} further claims.",
+            DECIDED,
+            f"Where two rows have other thresholds, the verdict with both at {COMMON_THRESHOLD} stands beside.",
+            chance_in_words(own),
+            few_subjects(min(sizes, default=FEW)),
+            ONE_TRAINING,
         )
+        parts.append(f"\n{' '.join(note for note in notes if note)}\n")
     return "\n".join(parts)
 
 
 def table_csv(whole: Mapping[str, Any]) -> str:
-    """One line for each data set and row: values and the ends of their intervals."""
+    """One line for each data set and row: values and the ends of their intervals, and p of paired differences."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    scores = {
-        "volume": ("dice", "iou", "precision", "recall"), "paper": ("dice", "iou"), "surface": ("hd95_mm", "nsd"),
-        "lesions": ("dice",),
-    }  # fmt: skip
-    columns = [f"{section}_{score}" for section, names in scores.items() for score in names]
-    heads = [f"{column}{end}" for column in columns for end in ("", "_low", "_high")]
+    heads = [f"{name}{end}" for name, column in CSV_COLUMNS.items() for end in _csv_ends(column)]
     writer.writerow(["data", "row", "title", "n", *heads])
     for data, results in whole["results"].items():
-        for name, result in results.items():
-            sides = dict(result) | {"paper": (result.get("paper") or {}).get("volume")}
-            found = [(sides.get(section) or {}).get(score) for section, names in scores.items() for score in names]
-            values = [value for statistic in found for value in _ends(statistic)]
-            writer.writerow([data, name, ROWS[name].title, result["n"], *values])
+        differences = whole["differences"].get(data, {})
+        for name in in_order(results):
+            sides = (results[name], differences.get(name))
+            found = [(find(sides[bool(column.minus)], column.path), column) for column in CSV_COLUMNS.values()]
+            values = [value for one, column in found for value in _csv_values(one, column)]
+            writer.writerow([data, name, title(name), results[name]["n"], *values])
     return stream.getvalue()
+
+
+def _csv_ends(column: Column) -> tuple[str, ...]:
+    if column.path[-1] == N_SLICES:
+        return ("",)
+    return ("", "_low", "_high", "_p") if column.minus else ("", "_low", "_high")
+
+
+def _csv_values(found: Any, column: Column) -> list[Any]:
+    if column.path[-1] == N_SLICES:
+        return ["" if found is None else found]
+    value = None if not found else found["value"]
+    p = (found or {}).get("p")
+    ends = ["", ""] if value is None or not found["interval"] else found["interval"]
+    return ["" if value is None else value, *ends, *(["" if p is None else p] if column.minus else [])]
 
 
 def _cells(data: str, results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> Iterator[list[str]]:
     known = published(data)
-    for name, result in results.items():
+    for name in in_order(results):
+        result = results[name]
         paper = (result.get("paper") or {}).get("volume", {})
         surface = (result.get("surface") or {}).get("hd95_mm")
         difference = differences.get(name, {}).get("volume", {}).get("volume", {}).get("dice")
-        pair = known.get(ROWS[name].published or "")
+        pair = known.get(ROWS[name].published or "") if name in ROWS else None
         yield [
-            ROWS[name].title,
+            title(name),
             *(mean_in_words(result["volume"][score]) for score in ("dice", "iou")),
             mean_in_words(surface, 1),
             _difference(difference),
@@ -137,10 +179,40 @@ def _cells(data: str, results: Mapping[str, Mapping], differences: Mapping[str, 
         ]
 
 
-def _more_cells(results: Mapping[str, Mapping]) -> Iterator[list[str]]:
-    for name, result in results.items():
-        found = [((result.get(section) or {}).get(score), digits) for section, score, digits in _MORE.values()]
-        yield [ROWS[name].title, *(mean_in_words(statistic, digits) for statistic, digits in found)]
+def _further(results: Mapping[str, Mapping], differences: Mapping[str, Mapping]) -> Iterator[str]:
+    """What has a heading of its own; nothing of what no row has."""
+    for heading, columns in _FURTHER.items():
+        if table := list(_score_table("system", results, columns, differences)):
+            yield from (f"### {heading}\n", *table)
+    if cues := found_cues(results):
+        yield from (f"### {_CUES}\n", _row(["cue", *(one.upper() for one in REGIONS)]))
+        yield _row(["---"] * (len(REGIONS) + 1))
+        for name, _, found in cues:
+            yield _row([name, *map(mean_in_words, found)])
+        yield ""
+
+
+def _score_table(
+    corner: str,
+    results: Mapping[str, Mapping],
+    columns: Sequence[Column],
+    differences: Mapping[str, Mapping] | None = None,
+) -> Iterator[str]:
+    """The rows that have any of the columns' scores, each score with its unit in the head."""
+    lines = found_scores(results, columns, differences)
+    if not lines:
+        return
+    yield _row([corner, *(f"{one.head} {one.unit}".strip() for one in columns)])
+    yield _row(["---"] * (len(columns) + 1))
+    for name, found in lines:
+        yield _row([title(name), *(_shown(one, column) for one, column in zip(found, columns, strict=True))])
+    yield ""
+
+
+def _shown(found: Any, column: Column) -> str:
+    if isinstance(found, int):
+        return str(found)
+    return _difference(found) if column.minus else mean_in_words(found, column.digits)
 
 
 def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[str]:
@@ -151,9 +223,10 @@ def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[st
     heads = [cell for tau in taus for cell in (f"Dice at {tau}", f"minus {ROWS[BASELINE].title}")]
     yield _row(["all rows at the same threshold", *heads])
     yield _row(["---"] * (len(heads) + 1))
-    for name, scores in found.items():
+    for name in in_order(found):
+        scores = found[name]
         pairs = [(mean_in_words(scores[tau]["dice"]), _difference(scores[tau]["minus_baseline"])) for tau in taus]
-        yield _row([ROWS[name].title, *(cell for pair in pairs for cell in pair)])
+        yield _row([title(name), *(cell for pair in pairs for cell in pair)])
     yield ""
 
 
@@ -195,40 +268,6 @@ def _as_statistic(measurement: Measurement) -> dict[str, Any]:
 
 def _numbers(verdict: Verdict) -> str:
     return " and ".join(str(n) for n in sorted({one.n for one in verdict.measurements}))
-
-
-def _caption(options: Mapping[str, Any]) -> str:
-    size = "the paper's widths" if options["full_size"] else "widths 32-64-128 on pixels folded 2 x 2"
-    steps = f" and {options['inference_steps']} denoising steps" if options["inference_steps"] else ""
-    return (
-        f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D nets: of "
-        f"{options['patches']} patches), seed {options['seed']}, precision {options['mixed_precision']}. "
-        f"The paper's 2D systems have {size}{steps}; ReCoSeg small, the regression and the 3D nets their own. "
-        f"2D segmenters see {100 * options['healthy_slice_share']:.0f} % of the slices without tumour"
-        f"{_dropped(options)}. Each system has its own threshold (`pipelines/README.md`), which alone moves Dice by "
-        "points: the last table has all at the same. "
-        "Of each net the best of four validations is kept, chosen on the subjects that are judged here, as the "
-        "thresholds of ReCoSeg small were: values are optimistic for that. Means over the validation subjects with "
-        "95 % bootstrap intervals by subject."
-    )
-
-
-def _dropped(options: Mapping[str, Any]) -> str:
-    """Which rows were trained without what they are judged with: the residual is left out of some slices."""
-    share = options.get("none_share", _NONE_SHARE)
-    if not share:
-        return ""
-    return (
-        f", and those with a residual none in {100 * share / (share + _MEASURED_SHARE):.0f} % of them, which costs "
-        "them where it is there, as here. The 3D row with a residual, and rows with T1ce or |T1ce - T1| in its place, "
-        "always see theirs: only --none_share 0 treats all rows alike"
-    )
-
-
-def _ends(statistic: Mapping[str, Any] | None) -> Sequence[float | str]:
-    if not statistic or statistic["value"] is None:
-        return ["", "", ""]
-    return [statistic["value"], *(statistic["interval"] or ["", ""])]
 
 
 def _row(cells: Sequence[str]) -> str:

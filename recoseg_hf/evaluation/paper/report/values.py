@@ -7,11 +7,24 @@ from typing import Any
 
 import recoseg_hf
 from recoseg_hf.evaluation.audit import audit_results, read_results
+from recoseg_hf.evaluation.paper.caption import ONE_TRAINING, few_subjects
 from recoseg_hf.evaluation.paper.claims import OURS, PAPER
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
 from recoseg_hf.evaluation.paper.folder import RESULTS, PaperFolder
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.paper.report import tables, words
+from recoseg_hf.evaluation.paper.report.chart import dice_chart
+from recoseg_hf.evaluation.paper.report.sweeps import sweep_tables
+from recoseg_hf.evaluation.paper.score_tables import (
+    INNER_REGIONS,
+    SHAPE,
+    SLICES,
+    SLICES_AS_PAPER,
+    SYNTHESIS,
+    VOXELS,
+    in_order,
+    title,
+)  # fmt: skip
 from recoseg_hf.evaluation.paper.summary_table import CAPTION
 from recoseg_hf.evaluation.paper.verdicts import Verdict, chance_in_words, judge_claims
 from recoseg_hf.evaluation.sign_flips import SIGNIFICANT, SMALLEST_N
@@ -39,9 +52,10 @@ def gather_values(folder: PaperFolder) -> dict[str, Any]:
     return {
         "version": recoseg_hf.__version__,
         "options": {name.replace("_", " "): _plain(value) for name, value in folder.whole["options"].items()},
-        "baseline": tables.title(BASELINE),
-        "region_baseline": tables.title(REGION_BASELINE),
+        "baseline": title(BASELINE),
+        "region_baseline": title(REGION_BASELINE),
         "common_threshold": COMMON_THRESHOLD,
+        "one_training": ONE_TRAINING,
         "significant": f"{SIGNIFICANT:g}",
         "smallest_n": SMALLEST_N,
         "table": tables.paper_shaped(folder.results),
@@ -58,26 +72,29 @@ def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> di
     return {
         "name": data,
         "n": n,
+        "few": few_subjects(n),
         "level": next((f"{100 * result['bootstrap']['level']:g} %" for result in results.values()), "95 %"),
         "tolerance": _tolerance(results),
         "stages": _stages(folder, data),
         "seconds": round(sum(stage.get("seconds", 0) for stage in folder.stages(data).values())),
         "main": tables.main_table(data, results, differences),
-        "chart": tables.dice_chart(results),
+        "chart": dice_chart(results),
         "tables": {
-            "voxels": tables.score_table(results, tables.VOXELS),
-            "shape": tables.score_table(results, tables.SHAPE),
-            "regions": tables.region_table(results, differences),
-            "synthesis": tables.score_table(results, tables.SYNTHESIS),
+            "voxels": tables.score_table(results, VOXELS),
+            "slices": tables.score_table(results, SLICES),
+            "slices_as_paper": tables.score_table(results, SLICES_AS_PAPER),
+            "shape": tables.score_table(results, SHAPE),
+            "regions": tables.score_table(results, sum(INNER_REGIONS.values(), ()), differences),
+            "synthesis": tables.score_table(results, SYNTHESIS),
         },
         "cues": tables.cue_table(results),
         "sweeps": [
-            {"row": tables.title(name)} | tables.sweep_table(sweeps)
-            for name in tables.in_order(results)
+            {"of": title(name), "tables": sweep_tables(sweeps)}
+            for name in in_order(results)
             if (sweeps := folder.sweeps(data, name))
         ],
         "refused_sweeps": [
-            f"{tables.title(name)}: {why}." for name in results if (why := folder.refused_sweeps(data, name))
+            f"{title(name)}: {why}." for name in in_order(results) if (why := folder.refused_sweeps(data, name))
         ],
         "summary": [*words.headlines(results, differences), *words.summary(verdicts)],
         "claims": {"paper": words.told_claims(verdicts, PAPER), "ours": words.told_claims(verdicts, OURS)},
@@ -95,7 +112,7 @@ def _stages(folder: PaperFolder, data: str) -> list[dict[str, Any]]:
         found.append(
             {
                 "what": _STAGES.get(kind, kind),
-                "row": tables.title(row),
+                "row": title(row),
                 "seconds": record.get("seconds"),
                 "flags": [str(flags.get(flag, "")) for flag in _FLAGS],
             }
@@ -111,14 +128,14 @@ def _tolerance(results: Mapping[str, Mapping]) -> str:
 def _trained_on(folder: PaperFolder, data: str) -> list[str]:
     """Rows that were judged on a subject which their model has seen: a sentence each, without a name."""
     found = []
-    for name in tables.in_order(folder.results[data]):
+    for name in in_order(folder.results[data]):
         row, seen = folder.row(data, name), folder.subjects_seen(data, name)
         if row is None or seen is None:
             continue
         both = {subject_hash(record["subject"]) for record in row["subjects"]} & set(seen)
         if both:
             subjects = "1 subject" if len(both) == 1 else f"{len(both)} subjects"
-            found.append(f"{tables.title(name)} was judged on {subjects} that it was trained on.")
+            found.append(f"{title(name)} was judged on {subjects} that it was trained on.")
     return found
 
 

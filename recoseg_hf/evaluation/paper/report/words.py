@@ -11,7 +11,8 @@ from recoseg_hf.evaluation.in_words import p_in_words
 from recoseg_hf.evaluation.paper.claims import OURS, PAPER, Claim
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
 from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, Measurement
-from recoseg_hf.evaluation.paper.report.tables import cell, shown, title
+from recoseg_hf.evaluation.paper.report.cells import cell, shown
+from recoseg_hf.evaluation.paper.score_tables import title
 from recoseg_hf.evaluation.paper.verdicts import Verdict, verdict_counts
 from recoseg_hf.evaluation.systems.rows import BASELINE
 

@@ -62,6 +62,10 @@ def test_it_shows_scores_verdicts_and_what_was_run(page, paper_run):
         f"Highest whole-tumour Dice per volume: ReCoSeg++, {best:.3f}",
         "89.8 / 86.4",  # published
         "Surfaces and lesions",
+        "Whole volumes, slice by slice and pooled.",
+        "The same as the paper takes it: slices with tumour only",
+        "IoU per slice Slices Dice pooled IoU pooled",
+        "With n = 6 subjects the intervals are too narrow",
         "PSNR, brain",
         "Residual of ReCoSeg++",
         "ReCoSeg++ segments better than UNet2D.",
@@ -142,6 +146,11 @@ def test_settings_that_were_varied(tmp_path):
     text = " ".join(Page(write_report(folder).read_text(encoding="utf-8")).text)
     assert "Settings of ReCoSeg++, each varied alone" in text
     assert "0.3 (its own)" in text
+    text = " ".join(text.split())
+    noise = text[text.index("Noise, on whole volumes") :]
+    assert noise.index("Roughness through-plane") < noise.index("shared") < noise.index("1.75") < noise.index("−0.25")
+    clip = text[text.index("Residual clip, on whole volumes") :]
+    assert clip.index("AUPRC of the residual, WT") < clip.index("0.1 as its own")
 
 
 def test_sweeps_of_another_model_are_left_out_and_told_of(tmp_path):
