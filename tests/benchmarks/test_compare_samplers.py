@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from benchmarks.compare_samplers import choose_slices, compare, main, sampled_by, samplers
+from benchmarks.compare_samplers import WARM_UP_STEPS, choose_slices, compare, differences, main, sampled_by, samplers
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.pipeline.denoising import slice_generators
@@ -81,8 +81,28 @@ def test_scores_are_those_of_the_draws(brats_like):
     difference = found["samplers"]["ddpm"]["mae"] - found["samplers"]["ddim"]["mae"]
     assert found["difference"]["mae"]["value"] == pytest.approx(difference)
     assert found["difference"]["mae"]["n"] == 2
+    assert np.mean(found["difference"]["mae"]["by_subject"]) == pytest.approx(difference)
+    assert (found["difference"]["mae"]["interval"], found["difference"]["mae"]["p"]) == (None, None)
     assert {"psnr_wt", "ssim_wt", "mae_et", "average_precision_tc"} <= set(found["samplers"]["ddpm"])
     assert found["samplers"]["ddpm"]["seconds_per_slice"] > 0
+
+
+def test_so_few_subjects_have_each_its_value_and_no_interval():
+    five = differences([(0.1, 0.2), (0.5, 0.4), (None, 0.5)] + [(0.1, 0.3)] * 3)
+    assert (five["n"], five["interval"], five["p"]) == (5, None, None)
+    assert five["by_subject"] == pytest.approx([0.1, -0.1, None, 0.2, 0.2, 0.2])
+    six = differences([(0.1, 0.2)] * 6)
+    assert six["interval"] == pytest.approx([0.1, 0.1])
+    assert six["p"] == 2 / 2**6
+
+
+def test_each_sampler_has_drawn_before_its_time_is_taken(brats_like):
+    pipeline, ran = model(), []
+    pipeline.synthesizer.register_forward_hook(lambda *_: ran.append(type(pipeline.scheduler).__name__))
+    compare(pipeline, cases(brats_like), slices=2, steps=4)
+    passes = 2 * WARM_UP_STEPS  # of two subjects
+    expected = ["DDIMScheduler"] * (passes + 2 * 4) + ["DDPMScheduler"] * (passes + 2 * 12)
+    assert ran == expected + ["DDIMScheduler"] * (2 * 4)  # and another noise
 
 
 def test_the_command_writes_numbers_and_no_name(brats_like, tmp_path, capsys):
