@@ -31,6 +31,18 @@ class Better:
 
 
 @dataclass(frozen=True)
+class AtLeastAsGood(Better):
+    """One row loses at most a margin to another, subject by subject.
+
+    Attributes:
+        margin: of the scores.
+    """
+
+    scores: tuple[str, ...] = ("dice",)
+    margin: float = 0.02
+
+
+@dataclass(frozen=True)
 class Marks:
     """A row's residual picks out a region better than another cue, or than guessing, by average precision.
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recoseg_hf.evaluation.differences import paired_differences
-from recoseg_hf.evaluation.paper.criteria import Better, Criterion, Marks, NotMuchWorse, OwnSetting, Reaches
+from recoseg_hf.evaluation.paper.criteria import (
+    AtLeastAsGood,
+    Better,
+    Criterion,
+    Marks,
+    NotMuchWorse,
+    OwnSetting,
+    Reaches,
+)
 from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.evaluation.paper.measurement import Measurement
 from recoseg_hf.evaluation.sign_flips import sign_flip_p
@@ -60,7 +68,12 @@ class Evidence:
             for score in test.scores
             if score in _FROM_DICE
         }
-        return [Measurement.of_values(SCORE_NAMES[score], found, bootstrap) for score, found in differences.items()]
+        margin = test.margin if isinstance(test, AtLeastAsGood) else 0.0
+        suffix = f" + {margin:g}" if margin else ""
+        return [
+            Measurement.of_values(SCORE_NAMES[score] + suffix, [one + margin for one in found], bootstrap)
+            for score, found in differences.items()
+        ]
 
     def _better(self, test: Better, data: str, protocol: str) -> list[Measurement]:
         suffix = "" if test.region == "wt" else f" ({test.region.upper()})"
@@ -71,7 +84,21 @@ class Evidence:
         section = found.get(test.section)
         if not section:
             return [Measurement(name, why="not of every subject") for name in names.values()]
+        if isinstance(test, AtLeastAsGood):
+            return [self._within_margin(test, data, protocol, score) for score in names]
         return [Measurement.of_difference(name, section[score]) for score, name in names.items()]
+
+    def _within_margin(self, test: AtLeastAsGood, data: str, protocol: str, score: str) -> Measurement:
+        """What is left of the margin on average; its own test by subject, so that it needs them."""
+        rows = [self.folder.row(data, name) for name in (test.row, test.base)]
+        name = f"{SCORE_NAMES[score]} + {test.margin:g}"
+        if not all(rows):
+            return Measurement(name, why="the rows' own results are not in the folder")
+        sides = [_part(row, protocol, test.region) for row in rows]
+        own, other = ({record["subject"]: record[score] for record in side["subjects"]} for side in sides)
+        pairs = [(own[subject], other[subject]) for subject in own]
+        left = [a - b + test.margin for a, b in pairs if a is not None and b is not None]
+        return Measurement.of_values(name, left, rows[0]["bootstrap"])
 
     def _differences(self, test: Better, data: str, protocol: str) -> Mapping | str:
         """All differences of two rows, or why there are none."""

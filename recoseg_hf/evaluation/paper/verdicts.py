@@ -126,5 +126,5 @@ def chance_in_words(verdicts: Sequence[Verdict]) -> str:
     claims = "1 claim was" if measured == 1 else f"{measured} claims were"
     return (
         f"{claims} measured, on the same subjects and without correction for their number: were there nothing in any "
-        f"of them, up to {SIGNIFICANT * measured:.1f} would be decided by chance, at {100 * SIGNIFICANT:g} % each."
+        f"of them, about {SIGNIFICANT * measured:.1f} would be decided by chance, at {100 * SIGNIFICANT:g} % each."
     )
