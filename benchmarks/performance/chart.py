@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.performance.result import STAGES
-from benchmarks.performance.tables import number
+from benchmarks.performance.result import STAGES, ours_for
+from benchmarks.performance.wording import number
 from recoseg_hf.evaluation.canvas import STYLES, new_figure, save, wrapped
 
 if TYPE_CHECKING:
@@ -46,30 +46,30 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
 
 def _groups(result: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Bars under their headings: ours first, then others from the quickest to the slowest, each in both settings."""
-    rows = {row["name"]: row for row in result["rows"]}
-    stages = {name: found["median"] for name, found in result["ours"]["ours_mask"]["stages"].items()}
-    floor, inflate = result["floor"], result["floor"]["inflate_seconds"]["median"]
-    nets = {name: max(net["least_seconds"].values()) for name, net in floor["nets"].items()}
-    own = {
-        "mask": (rows["ours_mask"]["seconds"]["median"], floor["mask_seconds"]),
-        "synthesize": (stages["synthesize"], nets.get("synthesizer", 0.0)),
-        "input": (stages["read"] + stages["preprocess"], inflate),
-    }
+    floor = result["floor"]
+    inflate, nets = floor["inflate_seconds"], floor["stages"]
+    least = {
+        "mask": floor["mask_seconds"], "synthesize": nets.get("synthesize"), "input": inflate and inflate["median"]
+    }  # fmt: skip
     groups = []
     for against, heading in _HEADINGS.items():
-        seconds, least = own[against]
-        bars = [_bar("floor: unpacking and nets at peak" if against == "mask" else "floor", "floor", least)]
-        bars.append(_bar("recoseg_hf", "ours", seconds))
+        own = [("floor: all stages" if against == "mask" else "floor", "floor", least[against])]
+        own.append(("recoseg_hf", "ours", ours_for(result, against)))
+        bars = [_bar(*one) for one in own if one[2]]
         others = [row for row in result["rows"] if row["against"] == against]
-        stock = sorted((row for row in others if row["setting"] == "stock"), key=lambda row: row["seconds"]["median"])
-        for row in stock:
-            pair = [row, *(one for one in others if one["setting"] == "tuned" and one["title"] == row["title"])]
+        for title in sorted({row["title"] for row in others}, key=lambda title: _slowest(others, title)):
+            pair = sorted((row for row in others if row["title"] == title), key=lambda row: row["setting"])
             bars += [
-                _bar(one["title"], one["setting"], one["seconds"]["median"], bool(one["basis"]), one["ratio"])
+                _bar(one["title"], one["setting"], one["seconds"]["median"], bool(one["basis"]), one.get("ratio"))
                 for one in pair
             ]
-        groups.append((heading, bars))
+        if bars:
+            groups.append((heading, bars))
     return groups
+
+
+def _slowest(rows: Sequence[Mapping[str, Any]], title: str) -> float:
+    return max(row["seconds"]["median"] for row in rows if row["title"] == title)
 
 
 def _bar(title: str, setting: str, seconds: float, part: bool = False, ratio: float | None = None) -> dict[str, Any]:
@@ -117,15 +117,17 @@ def _short(title: str) -> str:
 
 
 def _draw_stages(axis: Axes, result: Mapping[str, Any]) -> None:
-    names = {"ours_mask": "files to\nmask", "ours_all": "files to\nall outputs"}
-    whole = max(sum(found["median"] for found in result["ours"][name]["stages"].values()) for name in names)
-    for place, name in enumerate(names):
-        _stack(axis, place, {stage: found["median"] for stage, found in result["ours"][name]["stages"].items()}, whole)
-    floor = result["floor"]
-    nets = {stage: max(floor["nets"][net]["least_seconds"].values()) for stage, net in
-            (("synthesize", "synthesizer"), ("segment", "segmenter")) if net in floor["nets"]}  # fmt: skip
-    _stack(axis, 2, {"read": floor["inflate_seconds"]["median"], **nets}, whole)
-    axis.set_xticks(range(3), [*names.values(), "floor of the\nmask"], fontsize=9)
+    titles = {"ours_mask": "files to\nmask", "ours_all": "files to\nall outputs"}
+    stacks = {
+        titles[name]: {stage: found["median"] for stage, found in result["ours"][name]["stages"].items()}
+        for name in titles if name in result["ours"]
+    }  # fmt: skip
+    least = {stage: result["floor"]["stages"][stage] for stage in STAGES if stage in result["floor"]["stages"]}
+    stacks |= {"floor of the\nmask": least} if least else {}
+    whole = max((sum(stages.values()) for stages in stacks.values()), default=0.0)
+    for place, stages in enumerate(stacks.values()):
+        _stack(axis, place, stages, whole)
+    axis.set_xticks(range(len(stacks)), [*stacks], fontsize=9)
     axis.set(ylabel="seconds", xlim=(-0.6, 2.6))
     axis.set_title("recoseg_hf by stage", fontsize=9, fontweight="bold", loc="left")
     _plain(axis, "y")

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from benchmarks.performance.precision import Precision
 from benchmarks.performance.programs import Program
 from benchmarks.performance.workers import MONAI, Build, Here, Worker, start
 from benchmarks.performance.workload import Workload
+from recoseg_hf.cli.cold_start import needless
 
-TRAINED_STEPS, FEW_STEPS = 1000, 50
+GROUPS = ("3D", "folded", "the rest", "plain")
+"""Those that take turns with one another, in this order; all at once would not fit into memory."""
 _IMPORTS = "import torch; from diffusers import DDIMScheduler, DiffusionPipeline, UNet2DModel"
 _COMMAND = "from recoseg_hf.cli import main; main()"
 _IN_WORDS = {"stock": "as its users run it", "tuned": "with our settings", "ours": "", "floor": "", "process": ""}
+_TOLD = ("name", "title", "setting", "times", "basis", "against")
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,12 @@ class Contestant:
         setting: `ours`, `stock`, `tuned`, `floor`, or `process` for a cold start.
         build: makes the task in a worker; None for a program.
         program: its arguments, for a program.
+        plan: which of several things its task is to do.
+        shared: names the worker that does several contestants' plans; by default each has its own.
         times: how many times what is measured makes the whole; the seconds are multiplied by it.
         basis: what is measured, where that is not the whole.
         against: what of ours it is held against: `mask`, `synthesize` or `input`; empty for nothing.
-        group: of those that take turns with one another and with ours; ours has none and takes turns with all.
+        group: of `GROUPS`; those of none take turns with all.
         tuned: the allocator is set as the command sets it.
         threads: False leaves torch alone, where there is none.
     """
@@ -40,6 +47,8 @@ class Contestant:
     setting: str
     build: Build | None = None
     program: tuple[str, ...] = ()
+    plan: str = ""
+    shared: str = ""
     times: float = 1.0
     basis: str = ""
     against: str = ""
@@ -47,125 +56,67 @@ class Contestant:
     tuned: bool = False
     threads: bool = True
 
+    @property
+    def process(self) -> str:
+        """Name of its process."""
+        return self.shared or self.name
+
     def start(self, workload: Workload) -> Worker | Here | Program:
         """Start its process, or get its program ready."""
         if self.build is None:
-            return Program(self.program)
+            return Program(self.program, workload.threads)
         threads = workload.threads if self.threads else 0
         imports = MONAI if self.setting in ("stock", "tuned") else ()
         return start(workload.quick, self.build, threads, self.tuned, imports)
+
+    def described(self) -> dict[str, Any]:
+        """What the result tells of it, as JSON values."""
+        return {name: getattr(self, name) for name in _TOLD}
 
     def in_words(self) -> str:
         """Title and setting."""
         return ", ".join(filter(None, (self.title, _IN_WORDS[self.setting])))
 
 
-def everybody(workload: Workload) -> list[Contestant]:
-    """All of them, for this case."""
-    return [*ours(workload), *volumes(workload), *slices(workload), *diffusion(workload), *rest(workload)]
+def everybody(workload: Workload, precisions: Mapping[str, Precision]) -> list[Contestant]:
+    """All of them, for this case; `precisions` as for `Others`."""
+    from benchmarks.performance.others import Others
+
+    return [*ours(workload), *Others(workload, precisions).everybody(), *floor(workload), *starts(workload)]
 
 
 def ours(workload: Workload) -> list[Contestant]:
-    """The command's settings, and a library user's, whose allocator nobody touches."""
+    """The command's settings, what a library user has whose allocator nobody touches, and how it is without isal."""
     from benchmarks.performance.ours import Ours
 
-    def entry(name: str, title: str, everything: bool, tuned: bool) -> Contestant:
-        return Contestant(name, title, "ours", partial(Ours, workload, everything), tuned=tuned)
+    def entry(name: str, title: str, group: str, tuned: bool = True, **rest: bool) -> Contestant:
+        return Contestant(name, title, "ours", partial(Ours, workload, **rest), group=group, tuned=tuned)
 
     return [
-        entry("ours_mask", "recoseg_hf, files to mask", False, True),
-        entry("ours_all", "recoseg_hf, files to all outputs", True, True),
-        entry("ours_library", "recoseg_hf, files to mask, allocator untouched", False, False),
+        entry("ours_mask", "recoseg_hf, files to mask", ""),
+        entry("ours_all", "recoseg_hf, files to all outputs", "the rest", everything=True),
+        entry("ours_library", "recoseg_hf, files to mask, allocator untouched", "3D", tuned=False),
+        entry("ours_zlib", "recoseg_hf, files to mask, without isal", "the rest", isal=False),
     ]
 
 
-def _both(group: str, name: str, title: str, make: Callable[[bool], Build], **rest: object) -> list[Contestant]:
-    """As its users run it, and with our settings."""
-    return [
-        Contestant(f"{name}_{setting}", title, setting, make(tuned), group=group, tuned=tuned, **rest)
-        for setting, tuned in (("stock", False), ("tuned", True))
-    ]
-
-
-def volumes(workload: Workload) -> list[Contestant]:
-    """3D nets."""
-    from benchmarks.performance import peers_volume as peers
-
-    count = peers.count_windows(workload)
-    shape = " x ".join(map(str, workload.padded))
-    window = {"times": count, "basis": f"1 of {count} windows of {workload.window}³", "against": "mask"}
-
-    def windows(nnunets: bool) -> Callable[[bool], Build]:
-        return lambda tuned: partial(peers.one_window, workload, tuned, nnunets)
-
-    return [
-        *_both(
-            "3D", "segresnet_pass", f"MONAI SegResNet, one pass {shape}",
-            lambda tuned: partial(peers.one_pass, workload, tuned), against="mask",
-        ),
-        *_both("3D", "segresnet_windows", "MONAI SegResNet, sliding window", windows(False), **window),
-        *_both("3D", "dynunet_windows", "MONAI DynUNet (nnU-Net 3d_fullres), sliding window", windows(True), **window),
-    ]  # fmt: skip
-
-
-def diffusion(workload: Workload) -> list[Contestant]:
-    """MONAI's diffusion of our width, on our folded slices and on plain ones."""
-    from benchmarks.performance.peers_slices import Diffusion
-
-    own = workload.settings["num_inference_steps"]
-    side = workload.settings["image_size"]
-    grids = {"folded": f"our folded {side // workload.settings['pixel_unshuffle']}²", "plain": f"plain {side}²"}
-    found = []
-    for grid, words in grids.items():
-        some = 2 if grid == "folded" and not workload.quick else 1
-        plans = [("ddpm", "DDPMScheduler", TRAINED_STEPS, some), ("ddim", "DDIMScheduler", FEW_STEPS, some)]
-        if grid == "folded":
-            plans.append(("same_steps", "DDIMScheduler", own, own))
-        for name, scheduler, steps, measured in plans:
-            many = f"{steps} step{'s' if steps > 1 else ''}"
-            title = f"MONAI DiffusionInferer, {scheduler.removesuffix('Scheduler')} {many}, {words}"
-
-            def make(
-                tuned: bool, plan: tuple = (scheduler, steps, measured), folded: bool = grid == "folded"
-            ) -> Build:
-                return partial(Diffusion, workload, *plan, folded=folded, tuned=tuned)
-
-            basis = f"{measured} of {steps} steps" if measured < steps else ""
-            rest = {"times": steps / measured, "basis": basis, "against": "synthesize"}
-            found += _both("2D", f"{name}_{grid}", title, make, **rest)
-    return found
-
-
-def slices(workload: Workload) -> list[Contestant]:
-    """A plain 2D U-Net."""
-    from benchmarks.performance.peers_slices import SliceNet
-
-    side = workload.settings["image_size"]
-    title = f"MONAI BasicUNet, slices of {side}²"
-    return _both("2D", "basicunet", title, lambda tuned: partial(SliceNet, workload, tuned), against="mask")
-
-
-def rest(workload: Workload) -> list[Contestant]:
-    """Reading and preprocessing, what the machine can do, and starting from nothing."""
+def floor(workload: Workload) -> list[Contestant]:
+    """What the machine can do."""
     from benchmarks.performance.floor import Inflate, Machine
-    from benchmarks.performance.peers_reading import Compose
 
-    compose, group = partial(Compose, workload), "the rest"
-    title, inflate = "MONAI Compose, reading and preprocessing", partial(Inflate, workload)
+    group, inflate = "the rest", partial(Inflate, workload)
     return [
-        *_both(group, "compose", title, lambda tuned: compose, against="input"),
         Contestant("inflate", "unpacking the four files", "floor", inflate, group=group, threads=False),
         Contestant("peaks", "the machine's peaks", "floor", partial(Machine, workload), group=group, tuned=True),
-        *starts(workload, group),
     ]
 
 
-def starts(workload: Workload, group: str) -> list[Contestant]:
+def starts(workload: Workload) -> list[Contestant]:
     """Whole processes, from nothing; those that import torch take long and are left out where all is tiny."""
-    python = sys.executable
 
     def code(name: str, title: str, text: str, *arguments: str) -> Contestant:
-        return Contestant(name, title, "process", program=(python, "-c", text, *arguments), group=group)
+        program = (sys.executable, "-c", text, *arguments)
+        return Contestant(name, title, "process", program=program, group="the rest")
 
     model = ("--model", workload.model) if workload.model else ()
     predict = ("predict", str(workload.case), "--device", "cpu", *model, "--output", "{folder}")
@@ -175,9 +126,12 @@ def starts(workload: Workload, group: str) -> list[Contestant]:
     ]
     if workload.quick:
         return light
+    left_out = needless(workload.model)
+    lean = f"import sys; sys.modules.update(dict.fromkeys({left_out!r})); {_IMPORTS}"
     return [
         *light,
         code("imports", "imports of torch and diffusers alone", _IMPORTS),
+        code("imports_lean", f"the same, as if {' and '.join(left_out)} were not installed", lean),
         code("import_monai", "import monai", "import monai.networks.nets, monai.inferers, monai.transforms"),
         code("cold_mask", "recoseg predict, cold, the mask alone", _COMMAND, *predict, "--outputs", "mask"),
         code("cold_all", "recoseg predict, cold, all outputs", _COMMAND, *predict),

@@ -1,4 +1,4 @@
-"""What 10,000 cases would cost on GPUs: calculated from counted FLOPs and measured host seconds, not measured."""
+"""What 10,000 cases would cost on GPUs, calculated: FLOPs counted, host seconds measured, the nets' rate assumed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ SHARES = (0.1, 0.3)  # of that peak: nets of 32 channels are bound by memory and
 CORES_A_GPU = 8
 
 
-def calculated(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Minutes for all cases: of the GPUs, and of the cores beside them that read and write; the longer one counts."""
-    ours = row_named(result, "ours_all")
-    own = result["ours"]["ours_all"]
+def calculated(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Minutes for all cases: of the GPUs, and of the cores beside them that read and write; the longer one counts.
+
+    Returns:
+        None where ours was not measured.
+    """
+    ours, own = row_named(result, "ours_all"), result["ours"].get("ours_all")
+    if ours is None or own is None:
+        return None
     threads = result["machine"]["threads"]
     host = (ours["seconds"]["median"] - sum(net["median"] for net in own["nets"].values())) * threads
     flops = ours["about"]["flops"]

@@ -12,11 +12,13 @@ from typing import Any
 from diffusers.utils import logging
 from torch import nn
 
-from benchmarks.performance.work import NetWork, net_work
+from benchmarks.performance.work import noted_calls, work_of
 from benchmarks.performance.workload import Workload
+from recoseg_hf.imaging import inflating
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.inference import load_pipeline, predict_case, write_prediction
 from recoseg_hf.inference.prediction import Prediction
+from recoseg_hf.inference.report import describe_model
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 NETS = ("synthesizer", "segmenter")
@@ -29,21 +31,29 @@ class Ours:
         workload: whose case and model.
         everything: write all outputs, else the mask alone.
         image_size: of the nets' grid in pixels; None is the model's own. Another gives times, not masks of worth.
+        isal: False does without it.
     """
 
-    def __init__(self, workload: Workload, everything: bool, image_size: int | None = None) -> None:
+    def __init__(
+        self, workload: Workload, everything: bool = False, image_size: int | None = None, isal: bool = True
+    ) -> None:
+        if not isal:
+            inflating.isal_zlib = None
         self.case, self.everything = workload.case, everything
         self.pipeline = quiet(workload.model)
         if image_size is not None:
             self.pipeline.register_to_config(image_size=image_size)
-        with noted_calls(self.pipeline) as calls:
+        nets = nets_of(self.pipeline)
+        with noted_calls(nets) as calls:
             first = self.subject()
-        work = work_of(self.pipeline, calls)
+        work = {name: vars(work_of(net, calls[name])) for name, net in nets.items()}
+        model = describe_model(self.pipeline)
         self.about: Mapping[str, Any] = {
             "precision": str(self.pipeline.segmenter.dtype).removeprefix("torch."),
+            "model": {name: model[name] for name in ("weights_sha256", "configuration_sha256")},
             "steps": first["steps"],
-            "nets": {name: vars(one) for name, one in work.items()},
-            "flops": sum(one.flops for one in work.values()),
+            "nets": work,
+            "flops": sum(one["flops"] for one in work.values()),
             "tumour_ml": first["tumour_ml"],
             "dice": None if everything or image_size else self.dice(),
         }
@@ -96,15 +106,18 @@ def quiet(model: str | None) -> ReCoSegPipeline:
     return pipeline
 
 
+def nets_of(pipeline: ReCoSegPipeline) -> dict[str, nn.Module]:
+    """Those that a model has, by name."""
+    nets = {name: getattr(pipeline, name) for name in NETS}
+    return {name: net for name, net in nets.items() if net is not None}
+
+
 @contextlib.contextmanager
 def timed_nets(pipeline: ReCoSegPipeline) -> Iterator[dict[str, float]]:
     """Within, add up the wall seconds inside each net's forward."""
     seconds = dict.fromkeys(NETS, 0.0)
     hooks, began = [], {}
-    for name in NETS:
-        net = getattr(pipeline, name)
-        if net is None:
-            continue
+    for name, net in nets_of(pipeline).items():
 
         def enter(*_: Any, name: str = name) -> None:
             began[name] = time.perf_counter()
@@ -118,36 +131,3 @@ def timed_nets(pipeline: ReCoSegPipeline) -> Iterator[dict[str, float]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextlib.contextmanager
-def noted_calls(pipeline: ReCoSegPipeline) -> Iterator[dict[str, list[tuple[int, ...]]]]:
-    """Within, note the shape of what each net is called with."""
-    calls: dict[str, list[tuple[int, ...]]] = {}
-    hooks = []
-    for name in NETS:
-        net: nn.Module | None = getattr(pipeline, name)
-        if net is None:
-            continue
-        calls[name] = []
-
-        def note(net: nn.Module, args: tuple, kwargs: Mapping[str, Any], name: str = name) -> None:
-            calls[name].append(tuple((args[0] if args else kwargs["sample"]).shape))
-
-        hooks.append(net.register_forward_pre_hook(note, with_kwargs=True))
-    try:
-        yield calls
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-def work_of(pipeline: ReCoSegPipeline, calls: Mapping[str, list[tuple[int, ...]]]) -> dict[str, NetWork]:
-    """What the noted calls have to do: slices, FLOPs, bytes."""
-    found = {}
-    for name, shapes in calls.items():
-        net, found[name] = getattr(pipeline, name), NetWork()
-        one = {shape: net_work(net, shape) for shape in {shape[1:] for shape in shapes}}
-        for slices, *shape in shapes:
-            found[name].add(slices, one[tuple(shape)])
-    return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.performance.precision import STOCK, Precision, count_flops, fastest
+from benchmarks.performance.precision import Precision, count_flops
 from benchmarks.performance.workload import Workload
 
 _LEAST = 32  # pixels a side, for the four halvings of BasicUNet
@@ -25,15 +24,29 @@ def diffusion_net(workload: Workload, folded: bool, tuned: bool) -> nn.Module:
     levels = ours["block_out_channels"]
     extra = {"norm_num_groups": min(32, levels[0])}  # MONAI's own 32, where there are so many channels
     if tuned:
-        extra = {"norm_num_groups": ours["norm_num_groups"], "num_head_channels": ours["attention_head_dim"]}
+        groups, heads = ours.get("norm_num_groups"), ours.get("attention_head_dim")
+        extra = {"norm_num_groups": groups or extra["norm_num_groups"]}
+        extra |= {"num_head_channels": heads} if heads else {}
     return DiffusionModelUNet(
         spatial_dims=2, in_channels=4 * fold**2, out_channels=fold**2, channels=levels,
-        num_res_blocks=ours["layers_per_block"], attention_levels=[False] * len(levels), **extra,
+        num_res_blocks=ours.get("layers_per_block", 1), attention_levels=[False] * len(levels), **extra,
     )  # fmt: skip
 
 
 def _fold(workload: Workload, folded: bool) -> int:
-    return workload.settings["pixel_unshuffle"] if folded else 1
+    return workload.fold if folded else 1
+
+
+def diffusion_shapes(workload: Workload, folded: bool) -> tuple[tuple[int, int, int], ...]:
+    """Channels and pixels of the image, and of the three scans that it is conditioned on."""
+    fold = _fold(workload, folded)
+    return tuple((channels * fold**2, workload.side // fold, workload.side // fold) for channels in (1, 3))
+
+
+def call_diffusion(net: nn.Module, precision: Precision, slices: int, shapes: Sequence[Sequence[int]]) -> torch.Tensor:
+    """A forward pass."""
+    inputs = torch.cat([torch.zeros(slices, *shape) for shape in shapes], dim=1)
+    return net(precision.apply(inputs), torch.zeros(1))
 
 
 class Diffusion:
@@ -41,80 +54,85 @@ class Diffusion:
 
     Args:
         workload: whose slices and model.
-        scheduler: `DDPMScheduler` or `DDIMScheduler` of MONAI.
-        steps: that the scheduler is set to.
+        plans: by name, a scheduler of MONAI and how many steps it is set to.
         measured: how many of them are run.
         folded: on our folded slices, else on plain ones.
-        tuned: with our settings.
+        tuned: with our heads and groups.
+        precision: that it computes in.
     """
 
     def __init__(
-        self, workload: Workload, scheduler: str, steps: int, measured: int, folded: bool, tuned: bool
-    ) -> None:
-        from monai.inferers import DiffusionInferer
-        from monai.networks import schedulers
-
-        net = diffusion_net(workload, folded, tuned).eval()
-        fold = _fold(workload, folded)
-        side = workload.settings["image_size"] // fold
-        self.shapes = (fold**2, side, side), (3 * fold**2, side, side)
-        self.slices = workload.slices
-        self.batch = min(BATCH, self.slices)
-        self.precision = fastest(net, self._forward, workload.quick) if tuned else STOCK
-        self.net = self.precision.apply(net)
-        chosen = getattr(schedulers, scheduler)(num_train_timesteps=1000)
-        chosen.set_timesteps(steps)
-        chosen.timesteps = chosen.timesteps[:measured]
-        self.inferer = DiffusionInferer(chosen)
-        meta = [torch.empty(1, *shape, device="meta") for shape in self.shapes]
+        self, workload: Workload, plans: Mapping[str, tuple[str, int]], measured: int, folded: bool, tuned: bool,
+        precision: Precision,
+    ) -> None:  # fmt: skip
+        net, shapes = diffusion_net(workload, folded, tuned).eval(), diffusion_shapes(workload, folded)
+        self.precision, self.net = precision, precision.apply(net)
+        self.inferers = {name: _inferer(*plan, measured) for name, plan in plans.items()}
+        self.noise, self.conditions = (precision.apply(torch.randn(workload.slices, *shape)) for shape in shapes)
+        meta = [torch.empty(1, *shape, device="meta") for shape in shapes]
         one = count_flops(net, lambda copied: copied(torch.cat(meta, 1), torch.zeros(1, device="meta")))
         self.about: Mapping[str, Any] = {
-            "flops": one * workload.slices * measured, "precision": self.precision.in_words(), "grid": [side, side],
-            "channels": 4 * fold**2, "steps_measured": measured,
+            "flops": one * workload.slices * measured, "precision": precision.in_words(), "grid": [*shapes[0][1:]],
+            "channels": sum(shape[0] for shape in shapes), "steps_measured": measured,
         }  # fmt: skip
-        self._sample(min(2, self.slices))
+        for inferer in self.inferers.values():
+            self._sample(inferer, 0)  # warm, at its size
 
-    def _forward(self, net: nn.Module, precision: Precision) -> torch.Tensor:
-        inputs = torch.cat([torch.zeros(self.batch, *shape) for shape in self.shapes], dim=1)
-        return net(precision.apply(inputs), torch.zeros(1))
-
-    def _sample(self, slices: int) -> None:
-        noise, conditions = (self.precision.apply(torch.randn(slices, *shape)) for shape in self.shapes)
+    def _sample(self, inferer: Any, first: int) -> None:
+        noise, conditions = (values[first : first + BATCH] for values in (self.noise, self.conditions))
         with torch.inference_mode(), self.precision.context():
-            self.inferer.sample(noise, self.net, conditioning=conditions, mode="concat", verbose=False)
+            inferer.sample(noise, self.net, conditioning=conditions, mode="concat", verbose=False)
 
-    def run(self) -> Mapping[str, Any]:
-        """The measured steps."""
-        for first in range(0, self.slices, self.batch):
-            self._sample(min(self.batch, self.slices - first))
+    def run(self, plan: str) -> Mapping[str, Any]:
+        """The measured steps of a plan."""
+        for first in range(0, len(self.noise), BATCH):
+            self._sample(self.inferers[plan], first)
         return {}
 
 
+def _inferer(scheduler: str, steps: int, measured: int) -> Any:
+    from monai.inferers import DiffusionInferer
+    from monai.networks import schedulers
+
+    chosen = getattr(schedulers, scheduler)(num_train_timesteps=1000)
+    chosen.set_timesteps(steps)
+    chosen.timesteps = chosen.timesteps[:measured]
+    return DiffusionInferer(chosen)
+
+
+def slice_net() -> nn.Module:
+    """MONAI's BasicUNet as it comes."""
+    from monai.networks.nets import BasicUNet
+
+    return BasicUNet(spatial_dims=2, in_channels=4, out_channels=3)
+
+
+def slice_shape(workload: Workload) -> tuple[int, int, int]:
+    """Channels and pixels."""
+    return 4, *2 * (max(workload.side, _LEAST),)
+
+
+def call_slices(net: nn.Module, precision: Precision, slices: int, shape: Sequence[int]) -> torch.Tensor:
+    """A forward pass."""
+    return net(precision.apply(torch.zeros(slices, *shape)))
+
+
 class SliceNet:
-    """MONAI's BasicUNet over all slices: stock one by one, with our settings 16 at a time."""
+    """BasicUNet over all slices, 16 at a time."""
 
-    def __init__(self, workload: Workload, tuned: bool) -> None:
-        from monai.networks.nets import BasicUNet
-
-        net = BasicUNet(spatial_dims=2, in_channels=4, out_channels=3).eval()
-        side = max(workload.settings["image_size"], _LEAST)
-        self.shape, self.slices, self.batch = (4, side, side), workload.slices, BATCH if tuned else 1
-        self.precision = (
-            fastest(net, partial(self._call, slices=min(BATCH, self.slices)), workload.quick) if tuned else STOCK
-        )
-        self.net = self.precision.apply(net)
+    def __init__(self, workload: Workload, precision: Precision) -> None:
+        net = slice_net().eval()
+        self.shape, self.slices = slice_shape(workload), workload.slices
+        self.precision, self.net = precision, precision.apply(net)
         one = count_flops(net, lambda copied: copied(torch.empty(1, *self.shape, device="meta")))
         self.about: Mapping[str, Any] = {
-            "flops": one * workload.slices, "precision": self.precision.in_words(), "grid": [side, side]
+            "flops": one * workload.slices, "precision": precision.in_words(), "grid": [*self.shape[1:]]
         }  # fmt: skip
-        self.run()
-
-    def _call(self, net: nn.Module, precision: Precision, slices: int) -> torch.Tensor:
-        return net(precision.apply(torch.zeros(slices, *self.shape)))
+        self.run()  # warm, at its size
 
     def run(self) -> Mapping[str, Any]:
         """All slices."""
         with torch.inference_mode(), self.precision.context():
-            for first in range(0, self.slices, self.batch):
-                self._call(self.net, self.precision, min(self.batch, self.slices - first)).sigmoid()
+            for first in range(0, self.slices, BATCH):
+                call_slices(self.net, self.precision, min(BATCH, self.slices - first), self.shape).sigmoid()
         return {}

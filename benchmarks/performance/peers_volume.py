@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from math import ceil, log2, prod
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.performance.precision import STOCK, count_flops, fastest
+from benchmarks.performance.precision import Precision, count_flops
 from benchmarks.performance.workload import Workload
-
-_TRIED = 64  # voxels a side
 
 
 def segresnet() -> nn.Module:
@@ -38,37 +35,46 @@ def nnunet(window: int) -> nn.Module:
 
 
 class VolumeNet:
-    """A 3D net on four channels of one shape; a small cube is enough to choose its precision by."""
+    """A 3D net on four channels of one shape.
 
-    def __init__(self, net: nn.Module, shape: tuple[int, ...], tuned: bool, quick: bool) -> None:
-        net, tried = net.eval(), min(_TRIED, *shape)
-        self.precision = fastest(net, partial(_call, shape=(tried,) * 3), quick) if tuned else STOCK
-        self.net, self.shape = self.precision.apply(net), shape
+    Args:
+        net: untrained.
+        shape: voxels.
+        precision: that it computes in.
+    """
+
+    def __init__(self, net: nn.Module, shape: tuple[int, ...], precision: Precision) -> None:
+        net = net.eval()
+        self.precision, self.net, self.shape = precision, precision.apply(net), shape
         flops = count_flops(net, lambda copied: copied(torch.empty(1, 4, *shape, device="meta")))
-        self.about: Mapping[str, Any] = {"flops": flops, "precision": self.precision.in_words()}
-        with torch.inference_mode(), self.precision.context():
-            _call(self.net, self.precision, (tried,) * 3)
+        self.about: Mapping[str, Any] = {"flops": flops, "precision": precision.in_words()}
+        self.run()  # warm, at its size
 
     def run(self) -> Mapping[str, Any]:
         """One forward pass; the three regions as booleans."""
         with torch.inference_mode(), self.precision.context():
-            regions = _call(self.net, self.precision, self.shape).sigmoid() > 0.5
+            regions = call(self.net, self.precision, self.shape).sigmoid() > 0.5
         return {"shape": list(regions.shape)}
 
 
-def _call(net: nn.Module, precision: Any, shape: tuple[int, ...]) -> torch.Tensor:
+def call(net: nn.Module, precision: Precision, shape: tuple[int, ...]) -> torch.Tensor:
+    """A forward pass."""
     return net(precision.apply(torch.zeros(1, 4, *shape)))
 
 
-def one_pass(workload: Workload, tuned: bool) -> VolumeNet:
-    """SegResNet over the whole scan at once, as the bundle infers."""
-    return VolumeNet(segresnet(), workload.padded, tuned, workload.quick)
+def made(workload: Workload, net: str) -> nn.Module:
+    """`segresnet` or `dynunet`."""
+    return nnunet(workload.window) if net == "dynunet" else segresnet()
 
 
-def one_window(workload: Workload, tuned: bool, nnunets: bool) -> VolumeNet:
+def one_pass(workload: Workload, net: str, precision: Precision) -> VolumeNet:
+    """A net over the whole scan at once, as SegResNet's bundle infers."""
+    return VolumeNet(made(workload, net), workload.padded, precision)
+
+
+def one_window(workload: Workload, net: str, precision: Precision) -> VolumeNet:
     """A window of a sliding one."""
-    net = nnunet(workload.window) if nnunets else segresnet()
-    return VolumeNet(net, (workload.window,) * 3, tuned, workload.quick)
+    return VolumeNet(made(workload, net), (workload.window,) * 3, precision)
 
 
 def count_windows(workload: Workload, overlap: float = 0.5) -> int:

@@ -2,164 +2,137 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from benchmarks.performance.contestants import TRAINED_STEPS, Contestant
-from benchmarks.performance.rounds import Measured, scaled, summary
-from benchmarks.performance.workload import Workload
+from benchmarks.performance.rounds import scaled, summary
 
 STAGES = ("read", "preprocess", "synthesize", "segment", "restore", "write")
-OURS = ("ours_mask", "ours_all", "ours_library")
-_LIBRARIES = ("torch", "diffusers", "monai", "numpy", "nibabel", "recoseg_hf")
-_INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+OURS = ("ours_mask", "ours_all", "ours_library", "ours_zlib")
+_INPUT = ("read", "preprocess")
+
+Answers = Sequence[Mapping[str, Any]]
 
 
-def assemble(
-    contestants: Sequence[Contestant], measured: Mapping[str, Measured], workload: Workload
-) -> dict[str, Any]:
-    """Everything that was measured and what follows from it."""
-    rows = [row_of(one, measured[one.name]) for one in contestants if one.name != "peaks"]
-    own = {name: stages_of(measured[name]) for name in OURS}
-    floor = floor_of(measured, workload)
-    result = {"case": case_of(workload), "rows": rows, "ours": own, "floor": floor}
+def assemble(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from a record; who has no answer is left out, and `failed` says why.
+
+    Args:
+        raw: the values of a `Record`, with `contestants`, `case`, `machine` and `quick`.
+    """
+    from benchmarks.performance.floors import floor_of
+
+    answers, about = raw["answers"], raw["about"]
+    told = [one for one in raw["contestants"] if answers.get(one["name"])]
+    rows = [row_of(one, about[one["name"]], answers[one["name"]]) for one in told if one["name"] != "peaks"]
+    result = {"case": raw["case"], "rows": rows, "floor": floor_of(raw)}
+    result["ours"] = {name: stages_of(answers[name]) for name in OURS if answers.get(name)}
     for row in rows:
-        row |= compared(row, result)
-    return result | {"parts": parts_of(result, workload)}
+        row |= compared(row, answers[row["name"]], answers.get("ours_mask", []), about.get("ours_mask", {}))
+    kept = {name: raw[name] for name in ("machine", "quick", "failed", "scale", "scale_failed", "minutes")}
+    return result | kept | {"parts": parts_of(result), "foreign_cpu_seconds": foreign(answers)}
 
 
-def row_of(one: Contestant, measured: Measured) -> dict[str, Any]:
-    """A contestant's line of the table."""
-    part = summary([answer["seconds"] for answer in measured.answers])
-    row = {
-        "name": one.name, "title": one.title, "setting": one.setting, "basis": one.basis, "times": one.times,
-        "seconds": scaled(part, one.times), "measured_seconds": part, "against": one.against,
-        "peak_mib": max(answer["peak_mib"] for answer in measured.answers),
+def row_of(one: Mapping[str, Any], about: Mapping[str, Any], answers: Answers) -> dict[str, Any]:
+    """A contestant's line of the table.
+
+    Args:
+        one: as `Contestant.described`.
+        about: what its task says of itself.
+        answers: of its turns.
+    """
+    part = summary([answer["seconds"] for answer in answers])
+    measured = {
+        "seconds": scaled(part, one["times"]), "measured_seconds": part,
+        "peak_mib": max(answer["peak_mib"] for answer in answers),
     }  # fmt: skip
-    about = dict(measured.about)
-    if "flops" in about:
-        about["flops"] = round(about["flops"] * one.times)
-    return row | {"about": about}
+    told = dict(about)
+    if told.get("flops"):
+        told["flops"] = round(told["flops"] * one["times"])
+    return {**one, **measured, "about": told}
 
 
-def stages_of(measured: Measured) -> dict[str, Any]:
+def stages_of(answers: Answers) -> dict[str, Any]:
     """Medians of our stages and nets; how much of a subject is no net."""
-    answers = measured.answers
     stages = {stage: summary([answer["stages"].get(stage, 0.0) for answer in answers]) for stage in STAGES}
     nets = {net: summary([answer["nets"][net] for answer in answers]) for net in answers[0]["nets"]}
     shares = [1 - sum(answer["nets"].values()) / answer["seconds"] for answer in answers]
     return {"stages": stages, "nets": nets, "share_without_nets": summary(shares)}
 
 
-def floor_of(measured: Mapping[str, Measured], workload: Workload) -> dict[str, Any]:
-    """The machine's best of all turns, and what our work would take at that."""
-    turns = [answer["peaks"] for answer in measured["peaks"].answers]
-    peaks = {
-        threads: {
-            what: {dtype: max(turn[threads][what][dtype] for turn in turns) for dtype in turns[0][threads][what]}
-            for what in ("gemm_gflops", "conv_gflops")
-        }
-        | {"copy_gbs": max(turn[threads]["copy_gbs"] for turn in turns)}
-        for threads in turns[0]
-    }
-    best, ours = peaks[str(workload.threads)], measured["ours_mask"]
-    dtype = "bf16" if ours.about["precision"] == "bfloat16" else "fp32"
-    nets = {}
-    for name, work in ours.about["nets"].items():
-        seconds = summary([answer["nets"][name] for answer in ours.answers])["median"]
-        least = {
-            "flops": 1e-9 * work["flops"] / best["conv_gflops"][dtype],
-            "bytes": 1e-9 * work["bytes"] / best["copy_gbs"],
-        }
-        nets[name] = work | {
-            "seconds": seconds, "least_seconds": least, "gflops": 1e-9 * work["flops"] / seconds,
-            "share_of_peak": least["flops"] / seconds,
-        }  # fmt: skip
-    inflate = [answer["seconds"] for answer in measured["inflate"].answers]
-    libraries = {
-        name: summary([answer["by_library"][name] for answer in measured["inflate"].answers])
-        for name in measured["inflate"].about["with"]
-    }
-    total = min(inflate) + sum(max(net["least_seconds"].values()) for net in nets.values())
-    return {
-        "peaks": peaks, "dtype": dtype, "nets": nets, "inflate": libraries, "inflate_seconds": summary(inflate),
-        "mask_seconds": total,
-    }  # fmt: skip
-
-
-def ours_for(result: Mapping[str, Any], against: str) -> float:
-    """Our median seconds of what a contestant is held against."""
+def our_seconds(answer: Mapping[str, Any], against: str) -> float:
+    """What a turn of ours took of what others are held against: `mask`, `synthesize` or `input`."""
     if against == "mask":
-        return row_named(result, "ours_mask")["seconds"]["median"]
-    stages = {name: found["median"] for name, found in result["ours"]["ours_mask"]["stages"].items()}
-    return stages["read"] + stages["preprocess"] if against == "input" else stages["synthesize"]
+        return answer["seconds"]
+    stages = _INPUT if against == "input" else (against,)
+    return sum(answer["stages"].get(stage, 0.0) for stage in stages)
 
 
-def row_named(result: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """One row."""
-    return next(row for row in result["rows"] if row["name"] == name)
-
-
-def compared(row: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-    """By how much ours takes less, and how much of that is less to multiply; the rest is done faster."""
-    if not row["against"]:
+def compared(row: Mapping[str, Any], answers: Answers, ours: Answers, our_about: Mapping[str, Any]) -> dict[str, Any]:
+    """Theirs over ours: seconds, each turn over ours of the same round, and FLOPs; the rest is done faster."""
+    own = {(answer["group"], answer["round"]): our_seconds(answer, row["against"]) for answer in ours}
+    ratios = [
+        answer["seconds"] * row["times"] / seconds
+        for answer in answers
+        if row["against"] and (seconds := own.get((answer["group"], answer["round"])))
+    ]
+    if not ratios:
         return {}
-    ratio = row["seconds"]["median"] / ours_for(result, row["against"])
-    flops, nets = row["about"].get("flops"), row_named(result, "ours_mask")["about"]["nets"]
-    if not flops:
-        return {"ratio": ratio}
-    names = ["synthesizer"] if row["against"] == "synthesize" else [*nets]
-    less = flops / sum(nets[name]["flops"] for name in names)
-    return {"ratio": ratio, "ratio_less_work": less, "ratio_faster_work": ratio / less}
+    found = {"ratio": summary(ratios)["median"], "ratios": summary(ratios)}
+    flops, nets = row["about"].get("flops"), our_about.get("nets", {})
+    names = [name for name in nets if row["against"] == "mask" or name == "synthesizer"]
+    least = sum(nets[name]["flops"] for name in names)
+    if not flops or not least:
+        return found
+    return {**found, "ratio_less_work": flops / least, "ratio_faster_work": found["ratio"] * least / flops}
 
 
-def parts_of(result: Mapping[str, Any], workload: Workload) -> list[dict[str, Any]]:
-    """What the ratio to 1000 steps of diffusion is a product of."""
-    steps = row_named(result, "ours_mask")["about"]["steps"]
-    ours = ours_for(result, "synthesize")
+def ours_for(result: Mapping[str, Any], against: str) -> float | None:
+    """Our median seconds of what a contestant is held against, over all rounds."""
+    row, own = row_named(result, "ours_mask"), result["ours"].get("ours_mask")
+    if row is None or own is None:
+        return None
+    stages = {name: found["median"] for name, found in own["stages"].items()}
+    return our_seconds({"seconds": row["seconds"]["median"], "stages": stages}, against)
+
+
+def row_named(result: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """One row, if it was measured."""
+    return next((row for row in result["rows"] if row["name"] == name), None)
+
+
+def median_of(result: Mapping[str, Any], name: str) -> float | None:
+    """Seconds of a row, if it was measured."""
+    row = row_named(result, name)
+    return row["seconds"]["median"] if row else None
+
+
+def parts_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the ratio to a thousand steps of diffusion is a product of; where nothing is folded, of fewer factors."""
+    ours = row_named(result, "ours_mask")
     found = []
     for setting in ("stock", "tuned"):
-        seconds = {
-            name: row_named(result, f"{name}_{setting}")["seconds"]["median"]
-            for name in ("ddpm_plain", "ddpm_folded", "same_steps_folded")
-        }
+        names = (f"ddpm_plain_{setting}", f"ddpm_folded_{setting}", f"same_steps_folded_{setting}")
+        plain, folded, same = (row_named(result, name) for name in names)
+        if ours is None or not all(row and row.get("ratio") for row in (folded, same)):
+            continue
+        folding = plain["ratio"] / folded["ratio"] if plain and plain.get("ratio") else 1.0
+        fewer = same and folded["times"] / same["times"]
         found.append(
             {
-                "setting": setting,
-                "whole": seconds["ddpm_plain"] / ours,
-                "folding": seconds["ddpm_plain"] / seconds["ddpm_folded"],
-                "fewer_steps": TRAINED_STEPS / steps,
-                "engineering": seconds["ddpm_folded"] * steps / TRAINED_STEPS / ours,
-                "engineering_same_steps": seconds["same_steps_folded"] / ours,
+                "setting": setting, "whole": folding * folded["ratio"], "folding": folding, "fewer_steps": fewer,
+                "engineering": folded["ratio"] / fewer, "engineering_same_steps": same["ratio"],
             }
-        )
+        )  # fmt: skip
     return found
 
 
-def case_of(workload: Workload) -> dict[str, Any]:
-    """What everybody was given; no path."""
-    return {
-        "name": workload.case.name, "shape": list(workload.shape), "slices_with_brain": workload.slices,
-        "compressed_mib": sum(file.stat().st_size for file in workload.files()) / 2**20,
-    }  # fmt: skip
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What it ran on."""
-    information = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
-    lines = dict(line.split(":", 1) for line in information.splitlines() if ":" in line)
-    lines = {name.strip(): value.strip() for name, value in lines.items()}
-    flags = set(lines.get("flags", "").split())
-    return {
-        "processor": lines.get("model name", platform.processor()),
-        "instructions": [name for name in _INSTRUCTIONS if name in flags],
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "threads": threads,
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in _LIBRARIES},
+def foreign(answers: Mapping[str, Answers]) -> dict[str, Any]:
+    """The most CPU seconds that others than a contestant took during a turn, as a share of what all cores had."""
+    shares = {
+        name: max(turn["foreign_cpu_seconds"] / turn["seconds"] for turn in turns if turn["seconds"] > 1)
+        for name, turns in answers.items()
+        if any(turn["seconds"] > 1 for turn in turns)
     }
+    name = max(shares, key=shares.__getitem__, default="")
+    return {"most_cores": shares.get(name, 0.0), "during": name}

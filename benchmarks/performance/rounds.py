@@ -2,87 +2,112 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.performance.contestants import Contestant
+from benchmarks.performance.contestants import GROUPS, Contestant
+from benchmarks.performance.machine import busy_seconds
 from benchmarks.performance.programs import Program
+from benchmarks.performance.record import Record
 from benchmarks.performance.workers import Here, Worker
 from benchmarks.performance.workload import Workload
 
 ROUNDS = 3  # with each group
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What a contestant's turns gave: what its task says of itself, and an answer for each turn."""
-
-    about: Mapping[str, Any]
-    answers: Sequence[Mapping[str, Any]]
-
-
-def take_turns(
-    contestants: Sequence[Contestant], workload: Workload, tell: Callable[[str], None]
-) -> tuple[dict[str, Measured], list[float]]:
+def take_turns(contestants: Sequence[Contestant], workload: Workload, record: Record, rounds: int = ROUNDS) -> None:
     """Let everybody take turns, one group of others after the other, for all at once would not fit into memory.
 
-    Those of no group, ours, take turns with each of the groups.
+    Those of no group take turns with each of the groups. Whoever fails is left out from then on.
 
-    Returns:
-        What each gave, by name, and the load of the machine before each round.
+    Args:
+        contestants: everybody.
+        workload: what they work on.
+        record: gets what each said of itself and its answers, and is saved after each round.
+        rounds: with each group; once the record is late, one.
     """
-    turns = _Turns(workload, tell)
-    ours = [one for one in contestants if not one.group]
-    groups = {one.group: [other for other in contestants if other.group == one.group] for one in contestants}
+    turns = Turns(workload, record)
+    always = [one for one in contestants if not one.group]
     try:
-        turns.start(ours)
-        for name, members in groups.items():
-            if not name:
-                continue
-            turns.start(members)
-            for number in range(1 if workload.quick else ROUNDS):
-                turns.take(_rotated([*ours, *members], number), f"{name}, round {number + 1}")
-            turns.close(members)
+        turns.start(always)
+        for group in GROUPS:
+            members = [one for one in contestants if one.group == group]
+            if members:
+                turns.take_group(group, always, members, rounds)
     finally:
         turns.close(contestants)
-    return {name: Measured(turns.about[name], found) for name, found in turns.answers.items()}, turns.loads
 
 
-class _Turns:
-    """Who is running, and what they have answered."""
+class Turns:
+    """Who is running.
 
-    def __init__(self, workload: Workload, tell: Callable[[str], None]) -> None:
-        self.workload, self.tell = workload, tell
+    Args:
+        workload: what they work on.
+        record: gets what they answer.
+    """
+
+    def __init__(self, workload: Workload, record: Record) -> None:
+        self.workload, self.record = workload, record
         self.running: dict[str, Worker | Here | Program] = {}
-        self.about: dict[str, Mapping[str, Any]] = {}
-        self.answers: dict[str, list[Mapping[str, Any]]] = {}
-        self.loads: list[float] = []
+
+    def take_group(self, group: str, always: Sequence[Contestant], members: Sequence[Contestant], rounds: int) -> None:
+        """All rounds of a group."""
+        self.start(members)
+        for number in range(rounds):
+            if number and self.record.is_late():
+                self.record.tell(f"{group}: no time for round {number + 1}")
+                break
+            for one in _rotated([*always, *members], number):
+                self.take(one, group, number)
+            self.record.save()
+        self.close(members)
 
     def start(self, contestants: Sequence[Contestant]) -> None:
         """Start some side by side; what they make after their imports is made alone, since it may be timed."""
         for one in contestants:
-            self.running[one.name] = one.start(self.workload)
+            if one.process not in self.running:
+                self.running[one.process] = one.start(self.workload)
         for one in contestants:
-            self.running[one.name].imported()
+            self._attempt(one, lambda running: running.imported())
         for one in contestants:
-            self.tell(f"getting ready: {one.name}")
-            self.about[one.name] = self.running[one.name].about()
+            self.record.tell(f"getting ready: {one.name}")
+            about = self._attempt(one, lambda running: running.about())
+            if about is not None:
+                self.record.values["about"][one.name] = about
 
-    def take(self, contestants: Sequence[Contestant], words: str) -> None:
-        """A turn for each."""
-        self.loads.append(os.getloadavg()[0])
-        for one in contestants:
-            self.tell(f"{words}: {one.name}")
-            self.answers.setdefault(one.name, []).append(self.running[one.name].run())
+    def take(self, one: Contestant, group: str, number: int) -> None:
+        """A turn; with it is noted how long others than the contestant worked meanwhile."""
+        self.record.tell(f"{group}, round {number + 1}: {one.name}")
+        busy, own = busy_seconds(), time.process_time()
+        answer = self._attempt(one, lambda running: running.run(one.plan))
+        if answer is None:
+            return
+        others = busy_seconds() - busy - (time.process_time() - own)
+        if not self.workload.quick:  # where all is done in one process, which counts as this one
+            others -= answer["cpu_seconds"]
+        place = {"group": group, "round": number, "foreign_cpu_seconds": max(others, 0.0)}
+        self.record.add_answer(one.name, {**answer, **place})
+
+    def _attempt(self, one: Contestant, act: Any) -> Any:
+        if one.name in self.record.values["failed"]:
+            return None
+        found = self.record.attempt(one.name, lambda: act(self._running(one)))
+        if one.name in self.record.values["failed"]:
+            self.close([one])
+        return found
+
+    def _running(self, one: Contestant) -> Worker | Here | Program:
+        if one.process not in self.running:
+            raise RuntimeError("its process has been ended for another contestant's failure")
+        return self.running[one.process]
 
     def close(self, contestants: Sequence[Contestant]) -> None:
         """End those that run."""
         for one in contestants:
-            if one.name in self.running:
-                self.running.pop(one.name).close()
+            if one.process in self.running:
+                self.running.pop(one.process).close()
 
 
 def _rotated(contestants: Sequence[Contestant], number: int) -> list[Contestant]:

@@ -1,4 +1,4 @@
-"""How time and memory grow: with slices, pixels, cases and processes."""
+"""How time and memory grow: with slices, pixels, cases and processes; and when the first mask is there."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance.ours import Ours, quiet
+from benchmarks.performance.ours import Ours
+from benchmarks.performance.record import Record
 from benchmarks.performance.rounds import summary
-from benchmarks.performance.workers import Here, Worker, peak_mib, start
+from benchmarks.performance.scale_tasks import Cohort, FirstMask
+from benchmarks.performance.workers import Here, Worker, start
 from benchmarks.performance.workload import Workload, thinned
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.phantom import write_case
-from recoseg_hf.inference import predict_cohort
 
 IMAGE_SIZES = (120, 160, 240)
-COHORTS = (1, 4, 16)
+COHORTS = (1, 4, 8)
+_TOGETHER = 4  # cases, of which one process's are the first of the cohort
 _RUNS = 2
 
 
-class Cohort:
-    """Predicts cases one after the other as `recoseg predict --cohort` does; the memory after each."""
-
-    about: Mapping[str, Any] = {}
-
-    def __init__(self, model: str | None, folders: list[Path], output: Path) -> None:
-        self.pipeline = quiet(model)
-        self.folders, self.output = folders, output
-
-    def run(self) -> Mapping[str, Any]:
-        """All cases, once."""
-        began, peaks, seconds = time.perf_counter(), [], []
-        for outcome in predict_cohort(self.pipeline, self.folders, self.output):
-            if outcome.state != "done":
-                raise RuntimeError(outcome.message or outcome.state)
-            peaks.append(peak_mib())
-            seconds.append(time.perf_counter() - began)
-        return {"peaks": peaks, "seconds_after": seconds}
-
-
-def measure_scale(workload: Workload, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Each in processes of their own, as the command sets them up."""
+def measure_scale(workload: Workload, record: Record) -> None:
+    """Each in processes of their own, as the command sets them up; the record gets a list of rows for each part."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        return {
-            "slices": by_slices(workload, folder, tell),
-            "image_size": by_image_size(workload, tell),
-            "cohort": by_cases(workload, folder, tell),
-            "processes": by_processes(workload, folder, tell),
-        }
+        for part, plans in parts(workload, Path(name), record.values["scale"]).items():
+            for words, measure in plans.items():
+                if record.is_late():
+                    record.values["scale_failed"][words] = "no time was left"
+                    continue
+                record.tell(f"scale: {words}")
+                rows = record.attempt(words, measure, where="scale_failed")
+                record.values["scale"].setdefault(part, []).extend(rows or [])
+                record.save()
 
 
-def by_slices(workload: Workload, folder: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Files to mask for a quarter of the slices, half of them, and all."""
+def parts(
+    workload: Workload, folder: Path, found: Mapping[str, list[dict[str, Any]]]
+) -> dict[str, dict[str, Callable[[], list[dict[str, Any]]]]]:
+    """What is to be measured, by part and in words; what matters most comes first.
+
+    Args:
+        workload: what it is measured on.
+        folder: for cases and results.
+        found: rows of parts that are measured, which later ones share.
+    """
+    counts = (1, 2) if workload.quick else COHORTS
+    slices = [max(workload.shape[2] // share, 1) for share in ((2,) if workload.quick else (4, 2, 1))]
+    sizes = (workload.side,) if workload.quick else IMAGE_SIZES
+    return {
+        "cohort": {f"a cohort of {counts[-1]}": lambda: by_cases(workload, folder, counts)},
+        "first_mask": {"the first mask": lambda: [first_mask(workload)]},
+        "slices": {f"{count} slices": partial(by_slices, workload, folder, count) for count in slices},
+        "image_size": {f"{size} pixels": partial(by_size, workload, size, found) for size in sizes},
+        "processes": {f"{workload.threads} processes": lambda: by_processes(workload, folder, found)},
+    }
+
+
+def by_slices(workload: Workload, folder: Path, slices: int) -> list[dict[str, Any]]:
+    """Files to mask for some of the slices."""
     whole = Case.from_folder(workload.case, segmentation=False)
-    rows = []
-    for share in (2,) if workload.quick else (4, 2, 1):
-        slices = max(workload.shape[2] // share, 1)
-        tell(f"scale: {slices} slices")
-        case = write_case(thinned(whole, slices), folder / f"slices-{slices}")
-        rows.append({"slices": slices, **_subject(dataclasses.replace(workload, case=case))})
-    return rows
+    case = write_case(thinned(whole, slices), folder / f"slices-{slices}")
+    return [{"slices": slices, **_subject(dataclasses.replace(workload, case=case))}]
 
 
-def by_image_size(workload: Workload, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Files to mask on other grids of the nets; the masks are worth nothing there."""
-    rows = []
-    for size in IMAGE_SIZES[:1] if workload.quick else IMAGE_SIZES:
-        tell(f"scale: {size} pixels")
-        rows.append({"image_size": size, **_subject(workload, size)})
-    return rows
+def by_size(workload: Workload, size: int, found: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Files to mask on another grid of the nets; the masks are worth nothing there. Our own is all slices' row."""
+    whole = [row for row in found.get("slices", []) if row["slices"] == workload.shape[2]]
+    if size == workload.side and whole:
+        return [{"image_size": size, **{name: whole[0][name] for name in whole[0] if name != "slices"}}]
+    return [{"image_size": size, **_subject(workload, size)}]
 
 
 def _subject(workload: Workload, image_size: int | None = None) -> dict[str, Any]:
@@ -86,10 +86,17 @@ def _subject(workload: Workload, image_size: int | None = None) -> dict[str, Any
     return {"seconds": seconds, "peak_mib": answers[-1]["peak_mib"], "flops": flops}
 
 
-def by_cases(workload: Workload, folder: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
+def first_mask(workload: Workload) -> dict[str, Any]:
+    """Files to the first mask of `refine_case`, in memory."""
+    with _worker(workload, partial(FirstMask, workload), workload.threads) as worker:
+        answers = [worker.run() for _ in range(1 if workload.quick else _RUNS)]
+    last = answers[-1]
+    seconds = summary([answer["seconds"] for answer in answers])
+    return {"seconds": seconds, "peak_mib": last["peak_mib"], "steps": last["steps"], "samples": last["samples"]}
+
+
+def by_cases(workload: Workload, folder: Path, counts: tuple[int, ...]) -> list[dict[str, Any]]:
     """The most memory, and the seconds, up to some cases of one cohort; all outputs are written."""
-    counts = (1, 2) if workload.quick else COHORTS
-    tell(f"scale: a cohort of {counts[-1]}")
     folders = copies(workload, folder / "cohort", counts[-1])
     with _worker(workload, partial(Cohort, workload.model, folders, folder / "results"), workload.threads) as worker:
         found = worker.run()
@@ -99,25 +106,26 @@ def by_cases(workload: Workload, folder: Path, tell: Callable[[str], None]) -> l
     ]
 
 
-def by_processes(workload: Workload, folder: Path, tell: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The same cases in one process with all threads, and in as many processes as threads with one each."""
-    total = 2 if workload.quick else 4
-    rows = []
-    for processes in sorted({1, workload.threads}):
-        tell(f"scale: {processes} processes")
-        folders = copies(workload, folder / f"processes-{processes}", total)
+def by_processes(workload: Workload, folder: Path, found: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Some cases in as many processes as threads with one each, beside the same in one process with all threads."""
+    total = 2 if workload.quick else _TOGETHER
+    rows = [
+        {"processes": 1, "threads_each": workload.threads, **row}
+        for row in found.get("cohort", []) if row["cases"] == total
+    ]  # fmt: skip
+    if workload.threads > 1:
+        folders = copies(workload, folder / "processes", total)
         builds = [
-            partial(Cohort, workload.model, folders[rank::processes], folder / f"results-{processes}")
-            for rank in range(processes)
+            partial(Cohort, workload.model, folders[rank :: workload.threads], folder / "results-of-processes")
+            for rank in range(workload.threads)
         ]
-        rows.append({"processes": processes, "cases": total, **_together(workload, builds)})
+        rows.append({"processes": workload.threads, "cases": total, **_together(workload, builds)})
     return rows
 
 
 def _together(workload: Workload, builds: list[Callable[[], Cohort]]) -> dict[str, Any]:
     """Run several tasks at the same time; the seconds until the last one is done, and all memory."""
-    threads = max(workload.threads // len(builds), 1)
-    workers = [start(workload.quick, build, threads, tuned=True) for build in builds]
+    workers = [start(workload.quick, build, 1, tuned=True) for build in builds]
     try:
         for worker in workers:
             worker.about()
@@ -129,7 +137,7 @@ def _together(workload: Workload, builds: list[Callable[[], Cohort]]) -> dict[st
     finally:
         for worker in workers:
             worker.close()
-    return {"threads_each": threads, "seconds": seconds, "peak_mib": sum(answer["peak_mib"] for answer in answers)}
+    return {"threads_each": 1, "seconds": seconds, "peak_mib": sum(answer["peak_mib"] for answer in answers)}
 
 
 @contextmanager

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 _HEAVY = ("convolution", "addmm", "bmm", "mm", "baddbmm")
@@ -22,19 +24,47 @@ class NetWork:
     Attributes:
         slices: calls times slices.
         flops: two for a multiplication with its addition.
-        bytes: that convolutions and products of matrices read and write, each of their tensors once: what is left to
-            memory where everything else is fused into them.
+        bytes: that convolutions and products of matrices read and write, each of their tensors once a call: what is
+            left to memory where everything else is fused into them.
     """
 
     slices: int = 0
     flops: int = 0
     bytes: int = 0
 
-    def add(self, slices: int, one: NetWork) -> None:
-        """Add so many slices of the work of one."""
-        self.slices += slices
-        self.flops += slices * one.flops
-        self.bytes += slices * one.bytes
+    def add(self, other: NetWork) -> None:
+        """Add another's."""
+        self.slices += other.slices
+        self.flops += other.flops
+        self.bytes += other.bytes
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a net was called with, without its values: tensors of torch's `meta` device."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
+        """Keep a call's shapes."""
+        return cls(*tree_map(_to_meta, (args, dict(kwargs))))
+
+    @property
+    def slices(self) -> int:
+        """Of its first tensor."""
+        return len(
+            next(value for value in (*self.args, *self.kwargs.values()) if torch.is_tensor(value) and value.ndim)
+        )
+
+    def signature(self) -> str:
+        """The same for calls of the same shapes."""
+        return str(tree_map(lambda value: tuple(value.shape) if torch.is_tensor(value) else value, vars(self)))
+
+
+def _to_meta(value: Any) -> Any:
+    return value.detach().to("meta") if torch.is_tensor(value) else value
 
 
 class _Bytes(TorchDispatchMode):
@@ -52,13 +82,37 @@ class _Bytes(TorchDispatchMode):
         return result
 
 
-def net_work(net: nn.Module, shape: Sequence[int]) -> NetWork:
-    """A `UNet2DModel`'s work for one slice (C, H, W), counted without computing anything; weights once per slice."""
+def call_work(net: nn.Module, call: Call) -> NetWork:
+    """A call's work, counted without computing anything."""
     meta = copy.deepcopy(net).to("meta")
-    inputs = torch.empty(1, *shape, device="meta", dtype=net.dtype)
-    extra = {}
-    if net.config.num_class_embeds is not None:
-        extra["class_labels"] = torch.zeros(1, dtype=torch.long, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as flops, _Bytes() as moved:
-        meta(inputs, torch.zeros(1, device="meta"), **extra)
-    return NetWork(1, flops.get_total_flops(), moved.total)
+        meta(*call.args, **call.kwargs)
+    return NetWork(call.slices, flops.get_total_flops(), moved.total)
+
+
+def work_of(net: nn.Module, calls: list[Call]) -> NetWork:
+    """What some calls have to do."""
+    one = {call.signature(): call for call in calls}
+    works = {signature: call_work(net, call) for signature, call in one.items()}
+    total = NetWork()
+    for call in calls:
+        total.add(works[call.signature()])
+    return total
+
+
+@contextlib.contextmanager
+def noted_calls(nets: Mapping[str, nn.Module]) -> Iterator[dict[str, list[Call]]]:
+    """Within, note what each net is called with."""
+    calls: dict[str, list[Call]] = {name: [] for name in nets}
+    hooks = []
+    for name, net in nets.items():
+
+        def note(net: nn.Module, args: tuple, kwargs: Mapping[str, Any], name: str = name) -> None:
+            calls[name].append(Call.of(args, kwargs))
+
+        hooks.append(net.register_forward_pre_hook(note, with_kwargs=True))
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from multiprocessing.connection import Connection
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 MONAI = ("monai.networks.nets", "monai.networks.schedulers", "monai.inferers", "monai.transforms")
+LONGEST = 120.0
+"""Seconds that may pass until a process answers; after them it is ended."""
 _OF_THE_CALLER = ("OMP_", "KMP_", "GOMP_", "MKL_", "MALLOC_", "LD_PRELOAD", "DNNL_", "ONEDNN_")
 
 
@@ -20,8 +23,12 @@ class Task(Protocol):
 
     about: Mapping[str, Any]
 
-    def run(self) -> Mapping[str, Any]:
-        """Do it once; what is to be told besides the seconds. A task that counts its own seconds tells `seconds`."""
+    def run(self, plan: str) -> Mapping[str, Any]:
+        """Do it once; what is to be told besides the seconds. A task that counts its own seconds tells `seconds`.
+
+        Args:
+            plan: which of several things to do; a task with one thing takes no argument.
+        """
 
 
 Build = Callable[[], Task]
@@ -42,6 +49,7 @@ class Worker:
         threads: that torch may use there; 0 leaves torch alone.
         tuned: set the allocator as the command `recoseg` does.
         imports: modules that are imported at once; the task is not made before `about` is called.
+        longest: seconds to wait for an answer.
     """
 
     def __init__(
@@ -50,7 +58,9 @@ class Worker:
         threads: int,
         tuned: bool = False,
         imports: Sequence[str] = (),
+        longest: float = LONGEST,
     ) -> None:
+        self._longest = longest
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=serve, args=(other, build, threads, tuned, imports), daemon=True)
@@ -62,7 +72,7 @@ class Worker:
     def imported(self) -> None:
         """Wait until its modules are imported."""
         if not self._imported:
-            self._imported = self.answer()
+            self._imported = bool(self.answer())
 
     def about(self) -> dict[str, Any]:
         """Have the task made, if it is not; what it says of itself."""
@@ -72,19 +82,20 @@ class Worker:
             self._about = self.answer()
         return self._about
 
-    def run(self) -> dict[str, Any]:
+    def run(self, plan: str = "") -> dict[str, Any]:
         """Have the task done once.
 
         Returns:
-            `seconds` of wall time, `peak_mib` of the process so far, and what the task tells.
+            `seconds` of wall time, `cpu_seconds` of all threads, `peak_mib` of the process so far, and what the task
+            tells.
         """
-        self.begin()
+        self.begin(plan)
         return self.answer()
 
-    def begin(self) -> None:
+    def begin(self, plan: str = "") -> None:
         """Have the task done once, without waiting."""
         self.about()
-        self._pipe.send("run")
+        self._pipe.send(plan)
 
     def close(self) -> None:
         """End the process."""
@@ -98,13 +109,19 @@ class Worker:
         """Wait for what was begun.
 
         Raises:
-            RuntimeError: the process ended.
+            RuntimeError: the task failed, or the process ended.
+            TimeoutError: there was no answer in time; the process is ended.
         """
         try:
+            if not self._pipe.poll(self._longest):
+                self._process.kill()
+                raise TimeoutError(f"a worker was not done after {self._longest:g} s")
             answer = self._pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join(5)
             raise RuntimeError(f"a worker ended with {self._process.exitcode}; its own words are above") from None
+        if isinstance(answer, dict) and "error" in answer:
+            raise RuntimeError(answer["error"])
         return answer
 
 
@@ -129,12 +146,12 @@ class Here:
         self._task = self._task or self._build()
         return dict(self._task.about)
 
-    def run(self) -> dict[str, Any]:
+    def run(self, plan: str = "") -> dict[str, Any]:
         """Do the task once, as `Worker.run`."""
         self.about()
-        return timed(self._task)
+        return timed(self._task, plan)
 
-    def begin(self) -> None:
+    def begin(self, plan: str = "") -> None:
         """It is done when its answer is asked for."""
 
     answer = run
@@ -159,13 +176,20 @@ def serve(pipe: Connection, build: Build, threads: int, tuned: bool, imports: Se
     for module in imports:
         import_module(module)
     pipe.send(True)
-    task = None
-    while asked(pipe):
-        if task is None:
-            task = build()
-            pipe.send(dict(task.about))
-            continue
-        pipe.send(timed(task))
+    tasks: list[Task] = []
+    while (plan := asked(pipe)) is not None:
+        try:
+            told = timed(tasks[0], plan) if tasks else made(build, tasks)
+        except Exception as error:
+            traceback.print_exc()
+            told = {"error": f"{type(error).__name__}: {error}"}
+        pipe.send(told)
+
+
+def made(build: Build, tasks: list[Task]) -> dict[str, Any]:
+    """Make the task; what it says of itself."""
+    tasks.append(build())
+    return dict(tasks[0].about)
 
 
 def limit_threads(threads: int) -> None:
@@ -176,20 +200,20 @@ def limit_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def timed(task: Task) -> dict[str, Any]:
+def timed(task: Task, plan: str = "") -> dict[str, Any]:
     """Do a task once; its seconds, this process's memory, and what the task tells."""
-    started = time.perf_counter()
-    told = task.run()
-    return {"seconds": time.perf_counter() - started, "peak_mib": peak_mib(), **told}
+    started, used = time.perf_counter(), time.process_time()
+    told = task.run(plan) if plan else task.run()
+    seconds, used = time.perf_counter() - started, time.process_time() - used
+    return {"seconds": seconds, "cpu_seconds": used, "peak_mib": peak_mib(), **told}
 
 
-def asked(pipe: Connection) -> bool:
-    """Wait for a request; False once there will be none."""
+def asked(pipe: Connection) -> str | None:
+    """Wait for a request; None once there will be none."""
     try:
-        pipe.recv()
+        return pipe.recv()
     except EOFError:
-        return False
-    return True
+        return None
 
 
 def peak_mib() -> float:

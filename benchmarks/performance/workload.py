@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,21 @@ class Workload:
         return json.loads((Path(self.model or _EMBEDDED) / "synthesizer" / "config.json").read_text(encoding="utf-8"))
 
     @property
+    def side(self) -> int:
+        """Pixels a side of the grid that the model prepares slices on."""
+        return self.settings["image_size"]
+
+    @property
+    def fold(self) -> int:
+        """Pixels a side that the nets get as channels."""
+        return self.settings.get("pixel_unshuffle", 1)
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps by default."""
+        return self.settings["num_inference_steps"]
+
+    @property
     def padded(self) -> tuple[int, int, int]:
         """A scan's shape in multiples of 8, as nets of three halvings need it: 240 x 240 x 160."""
         return tuple(8 * ceil(size / 8) for size in self.shape)
@@ -64,6 +79,15 @@ class Workload:
     def peak_size(self) -> int:
         """Rows of the square matrices by which the machine's peak is sought."""
         return 256 if self.quick else 2048
+
+    def described(self) -> dict[str, Any]:
+        """What the result tells of it, as JSON values; no path."""
+        files, settings = self.files(), self.settings
+        return {
+            "name": self.case.name, "shape": [*self.shape], "voxels": prod(self.shape), "scans": len(files),
+            "slices_with_brain": self.slices, "compressed_mib": sum(file.stat().st_size for file in files) / 2**20,
+            "grid": self.side, "regions": len(settings.get("regions", "wt").split(",")),
+        }  # fmt: skip
 
     def files(self) -> list[Path]:
         """The four scans."""
