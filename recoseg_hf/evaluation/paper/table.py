@@ -10,7 +10,7 @@ from typing import Any
 from recoseg_hf.evaluation.in_words import mean_in_words, p_in_words
 from recoseg_hf.evaluation.paper.caption import FEW, ONE_TRAINING, caption, few_subjects
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
-from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, UNDECIDED, Measurement
+from recoseg_hf.evaluation.paper.measurement import NOT_MEASURED, Measurement
 from recoseg_hf.evaluation.paper.published import paper_table
 from recoseg_hf.evaluation.paper.score_tables import (
     CSV_COLUMNS,
@@ -239,9 +239,7 @@ def _claim_cells(verdict: Verdict) -> list[str]:
 
 def _outcome(verdict: Verdict) -> str:
     """The outcome, and where it is open what the interval alone would say."""
-    if verdict.outcome != UNDECIDED or verdict.by_interval == UNDECIDED:
-        return verdict.outcome
-    return f"{UNDECIDED} (the interval alone: {verdict.by_interval})"
+    return f"{verdict.outcome} (the interval alone: {verdict.by_interval})" if verdict.doubt else verdict.outcome
 
 
 def _at_common(verdict: Verdict) -> str:

@@ -49,6 +49,13 @@ class Verdict:
         return joint_by_interval(self.measurements)
 
     @property
+    def doubt(self) -> str:
+        """Why what the intervals alone would say is not the outcome; "" where it is."""
+        if self.by_interval == self.outcome:
+            return ""
+        return next(one.doubt for one in self.measurements if one.doubt and one.by_interval == self.by_interval)
+
+    @property
     def common_outcome(self) -> str | None:
         """One of `OUTCOMES`, all rows at one threshold; None without `at_common`."""
         return joint_outcome(self.at_common) if self.at_common else None

@@ -32,8 +32,7 @@ def said(measurement: Measurement) -> str:
     if measurement.higher is not None:
         counts += f": {measurement.higher} up, {measurement.lower} down"
     p = f", {p_in_words(measurement.p)}" if measurement.p is not None else ""
-    doubt = f"; {measurement.doubt}" if measurement.doubt else ""
-    return f"{measurement.score} {shown(measurement.value, digits, sign=True)}{unit}{interval}{p}, {counts}{doubt}"
+    return f"{measurement.score} {shown(measurement.value, digits, sign=True)}{unit}{interval}{p}, {counts}"
 
 
 def told_claims(verdicts: Sequence[Verdict], by: str) -> dict[str, list[dict[str, Any]]]:
@@ -65,7 +64,9 @@ def summary(verdicts: Sequence[Verdict]) -> list[str]:
     for by, whose in ((PAPER, "the paper's"), (OURS, "our own")):
         found = [verdict for verdict in verdicts if verdict.claim.by == by and verdict.protocol == "volume"]
         counts = ", ".join(f"{count} {outcome}" for outcome, count in verdict_counts(found).items())
-        sentences.append(f"Of {whose} {len(found)} claims, judged on whole volumes: {counts}.")
+        doubted = sum(bool(verdict.doubt) for verdict in found)
+        more = f" {doubted} of the undecided would be decided by intervals alone." if doubted else ""
+        sentences.append(f"Of {whose} {len(found)} claims, judged on whole volumes: {counts}.{more}")
     hanging = sum(verdict.hangs_on_threshold for verdict in verdicts)
     compared = sum(verdict.common_outcome is not None for verdict in verdicts)
     if compared:
@@ -119,7 +120,7 @@ def _places(places: Sequence[str]) -> str:
 def _told(verdict: Verdict) -> dict[str, Any]:
     told = _told_outcome(verdict.outcome, verdict.measurements)
     common = _told_outcome(verdict.common_outcome, verdict.at_common) if verdict.common_outcome else None
-    return told | {"common": common, "hangs": verdict.hangs_on_threshold}
+    return told | {"common": common, "hangs": verdict.hangs_on_threshold, "doubt": verdict.doubt}
 
 
 def _told_outcome(outcome: str, measurements: Sequence[Measurement]) -> dict[str, Any]:

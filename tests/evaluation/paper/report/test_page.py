@@ -83,7 +83,8 @@ def test_few_subjects_decide_nothing_and_what_the_interval_alone_says_is_told(tm
     run = write_run(tmp_path, {"unet2d": 0.2, "unet2d_t1ce": 0.02}, subjects=SUBJECTS[:4])
     html = write_report(run).read_text(encoding="utf-8")
     text = " ".join(" ".join(Page(html).text).split())
-    assert "p = 0.12, n = 4: 4 up, 0 down; the interval alone says held, but fewer than 6 subjects" in text
+    assert "p = 0.12, n = 4: 4 up, 0 down. Here the interval alone says held, but fewer than 6 subjects" in text
+    assert "1 of the undecided would be decided by intervals alone." in text
     assert "▲ " not in html.replace("▲ and ▼", "")
 
 
