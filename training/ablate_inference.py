@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.new_site.card import SubjectsOf
-from recoseg_hf.evaluation.paper.setting_sweeps import STEPS, SWEEPS, measure_sweeps, plan_sweeps
+from recoseg_hf.evaluation.paper.setting_sweeps import measure_sweeps
+from recoseg_hf.evaluation.paper.sweep_plan import STEPS, SWEEPS, plan_sweeps
 from recoseg_hf.files import write_json
 from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.inference.report import describe_model

@@ -10,11 +10,12 @@ anybody's, can be; `paper` the paper's table with its claims, figures and page; 
 
 from recoseg_hf.evaluation.aggregation import aggregate, aggregate_synthesis
 from recoseg_hf.evaluation.cohort import evaluate_masks
-from recoseg_hf.evaluation.comparison import compare_case, compare_shape, compare_synthesis
+from recoseg_hf.evaluation.comparison import compare_case, compare_shape
 from recoseg_hf.evaluation.differences import paired_differences
 from recoseg_hf.evaluation.metrics.curves import compare_cues
 from recoseg_hf.evaluation.protocols import compare_case_as_paper
 from recoseg_hf.evaluation.summary import summary_rows
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 
 __all__ = [
     "aggregate",

@@ -9,7 +9,7 @@ import numpy as np
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.aggregation import aggregate
-from recoseg_hf.evaluation.comparison import compare_case, compare_shape, compare_synthesis, grid_difference
+from recoseg_hf.evaluation.comparison import compare_case, compare_shape
 from recoseg_hf.evaluation.folders import (
     Reference,
     find_labels,
@@ -22,6 +22,8 @@ from recoseg_hf.evaluation.folders import (
 )
 from recoseg_hf.evaluation.metrics.curves import compare_cues, static_residual
 from recoseg_hf.evaluation.protocols import compare_case_as_paper
+from recoseg_hf.evaluation.same_grid import grid_difference
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 from recoseg_hf.imaging.volume import Volume, read_labels, read_volume
 from recoseg_hf.pipeline.conventions import REGIONS, region_masks
 

@@ -1,4 +1,4 @@
-"""One subject: predicted mask against reference, synthetic against real T1ce. The results are plain JSON values."""
+"""One subject: predicted mask against reference. The results are plain JSON values."""
 
 from __future__ import annotations
 
@@ -7,28 +7,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from recoseg_hf.evaluation.metrics.arrays import cut_to
-from recoseg_hf.evaluation.metrics.flicker import flicker
 from recoseg_hf.evaluation.metrics.lesions import lesion_scores
-from recoseg_hf.evaluation.metrics.likeness import in_brain_range, mae, mean_inside, psnr, ssim_map
 from recoseg_hf.evaluation.metrics.overlap import Counts, counts, dice, iou, precision, recall
 from recoseg_hf.evaluation.metrics.surface import NSD_TOLERANCE_MM, grid_diagonal_mm, surface_scores
-from recoseg_hf.imaging.grids import grid_distance
-from recoseg_hf.imaging.volume import GRID_TOLERANCE_MM, Volume
+from recoseg_hf.evaluation.same_grid import axial_axis, check_same_grid
+from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.pipeline.conventions import REGIONS, region_masks
-
-
-def grid_difference(a: Volume, b: Volume) -> str | None:
-    """Say how the grids of two volumes differ, or None where they are one grid, voxel for voxel."""
-    if a.shape != b.shape:
-        return f"shape {_times(a.shape)} against {_times(b.shape)}"
-    distance = grid_distance(a.shape, a.affine, b.affine)
-    return f"voxels up to {distance:.3g} mm apart" if distance > GRID_TOLERANCE_MM else None
-
-
-def axial_axis(volume: Volume) -> int:
-    """Return the array axis that runs most nearly from feet to head: slices are taken along it, on the native grid."""
-    return next(axis for axis, letter in enumerate(volume.orientation) if letter in "SI")
 
 
 def checked_masks(prediction_mask: Volume, reference: Volume, region: str) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +23,7 @@ def checked_masks(prediction_mask: Volume, reference: Volume, region: str) -> tu
     """
     if region not in REGIONS:
         raise ValueError(f"region={region!r}; expected one of {', '.join(REGIONS)}")
-    _check_grids("prediction", prediction_mask, "reference", reference)
+    check_same_grid("prediction", prediction_mask, "reference", reference)
     return prediction_mask.data != 0, region_masks(reference.data)[region]
 
 
@@ -127,83 +111,6 @@ def compare_shape(
     }
 
 
-def compare_synthesis(
-    real: Volume, synthetic: Volume, brain: np.ndarray | None = None, labels: Volume | None = None
-) -> dict:
-    """Compare one subject's synthetic T1ce with the real one inside the brain, and inside its tumour.
-
-    Args:
-        real: measured T1ce, source units, native grid.
-        synthetic: T1ce in those units and on that grid.
-        brain: bool, of the same shape; where the real T1ce is not 0 when None, which is the brain once skull-stripped.
-        labels: the reference segmentation on that grid, or None.
-
-    Returns:
-        JSON values.
-
-        - `psnr` in dB, `ssim` (on axial slices), `mae` in source units, `relative_mae` as a share of the data range
-        - `data_range`: 99th percentile of the real T1ce in the brain, in source units; `n_voxels` of the brain
-        - `undefined`: for each of these that is None, the reason
-        - `tumour`: for each region of `labels` (`wt`, `tc`, `et`) the same over its voxels in the brain, with the data
-          range of the brain, so that the numbers can be compared; None without labels
-        - `flicker`: as `flicker.flicker`
-
-    Raises:
-        ValueError: the grids differ, or a value in the brain is not finite.
-    """
-    _check_grids("synthetic T1ce", synthetic, "real T1ce", real)
-    if labels is not None:
-        _check_grids("segmentation", labels, "real T1ce", real)
-    brain = real.data != 0 if brain is None else np.asarray(brain, dtype=bool)
-    brain, *images = cut_to(brain, real.data, synthetic.data, *([] if labels is None else [labels.data]))
-    pair, axis, data_range = images[:2], axial_axis(real), in_brain_range(images[0], brain)
-    similarity = ssim_map(*pair, brain, data_range, axis)
-    regions = {} if labels is None else region_masks(images[2])
-    tumour = {
-        region: _synthesis_scores(*pair, mask & brain, data_range, similarity, "the region is empty")
-        for region, mask in regions.items()
-    }
-    return {
-        **_synthesis_scores(*pair, brain, data_range, similarity, "the brain mask is empty"),
-        "data_range": data_range,
-        "tumour": tumour or None,
-        "flicker": flicker(*pair, brain, axis),
-    }
-
-
-def _synthesis_scores(
-    real: np.ndarray,
-    synthetic: np.ndarray,
-    mask: np.ndarray,
-    data_range: float | None,
-    similarity: np.ndarray | None,
-    if_empty: str,
-) -> dict:
-    error = mae(real, synthetic, mask)
-    scores = {
-        "psnr": psnr(real, synthetic, mask, data_range),
-        "ssim": mean_inside(similarity, mask),
-        "mae": error,
-        "relative_mae": _share(error, data_range),
-    }
-    if scores["psnr"] == float("inf"):
-        scores["psnr"] = None
-    undefined = {name: _why_undefined(error, if_empty) for name, score in scores.items() if score is None}
-    return {**scores, "n_voxels": int(np.count_nonzero(mask)), "undefined": undefined}
-
-
-def _share(error: float | None, data_range: float | None) -> float | None:
-    if not error:
-        return error
-    return error / data_range if data_range > 0 else None
-
-
-def _why_undefined(error: float | None, if_empty: str) -> str:
-    if error is None:
-        return if_empty
-    return "the images are identical, so it is infinite" if error == 0 else "the real T1ce has no positive range"
-
-
 def _slice_scores(slices: list[Counts]) -> dict:
     scored = [count for count in slices if count.outcome != "both_empty"]
     means = {metric.__name__: float(np.mean([metric(count) for count in scored])) for metric in (dice, iou) if scored}
@@ -217,12 +124,3 @@ def _millilitres(count: Counts, voxel_volume_ml: float) -> dict[str, float]:
         "volume_error_ml": (count.false_positive - count.false_negative) * voxel_volume_ml,
         "false_positive_ml": count.false_positive * voxel_volume_ml,
     }
-
-
-def _check_grids(name: str, volume: Volume, reference_name: str, reference: Volume) -> None:
-    if difference := grid_difference(volume, reference):
-        raise ValueError(f"{name} and {reference_name} lie on different grids: {difference}")
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(size) for size in shape)

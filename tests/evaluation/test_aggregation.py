@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from recoseg_hf.evaluation.aggregation import aggregate, aggregate_synthesis
-from recoseg_hf.evaluation.comparison import compare_case, compare_synthesis
+from recoseg_hf.evaluation.comparison import compare_case
 from recoseg_hf.evaluation.intervals import bootstrap_interval
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 from recoseg_hf.imaging.volume import Volume
 
 EYE = np.eye(4)

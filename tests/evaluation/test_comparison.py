@@ -7,17 +7,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from recoseg_hf.evaluation.comparison import (
-    axial_axis,
-    compare_case,
-    compare_shape,
-    compare_synthesis,
-    grid_difference,
-)
+from recoseg_hf.evaluation.comparison import compare_case, compare_shape
 from recoseg_hf.evaluation.metrics.flicker import flicker
 from recoseg_hf.evaluation.metrics.lesions import lesion_scores
 from recoseg_hf.evaluation.metrics.likeness import ssim_map
 from recoseg_hf.evaluation.metrics.surface import grid_diagonal_mm, surface_scores
+from recoseg_hf.evaluation.same_grid import axial_axis, grid_difference
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 from recoseg_hf.imaging.volume import Volume
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])

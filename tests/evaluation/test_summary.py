@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from recoseg_hf.evaluation.aggregation import aggregate
-from recoseg_hf.evaluation.comparison import compare_case, compare_synthesis
+from recoseg_hf.evaluation.comparison import compare_case
 from recoseg_hf.evaluation.summary import summary_rows
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 from recoseg_hf.imaging.volume import Volume
 
 

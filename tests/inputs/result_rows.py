@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from recoseg_hf import predict_case, write_prediction
-from recoseg_hf.evaluation.comparison import compare_synthesis
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 from recoseg_hf.imaging.volume import Volume
 from tests import factories
 from tests.inputs.bench import Bench

@@ -74,7 +74,7 @@ class OwnSetting:
 
     Attributes:
         row: whose model.
-        sweep: of `setting_sweeps.SWEEPS`.
+        sweep: of `sweep_plan.SWEEPS`.
         own: the value that has to be the model's own.
         others: values beside it.
         score: of the sweep, such as "dice_wt".

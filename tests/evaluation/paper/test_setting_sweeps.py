@@ -1,9 +1,11 @@
 import pytest
 from diffusers import DDIMScheduler
 
-from recoseg_hf.evaluation.comparison import compare_case, compare_synthesis
+from recoseg_hf.evaluation.comparison import compare_case
 from recoseg_hf.evaluation.metrics.flicker import flicker
-from recoseg_hf.evaluation.paper.setting_sweeps import SWEEPS, measure_sweeps, plan_sweeps
+from recoseg_hf.evaluation.paper.setting_sweeps import measure_sweeps
+from recoseg_hf.evaluation.paper.sweep_plan import SWEEPS, plan_sweeps
+from recoseg_hf.evaluation.synthesis_comparison import compare_synthesis
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference import predict_case

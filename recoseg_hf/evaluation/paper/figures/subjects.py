@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.evaluation.comparison import grid_difference
+from recoseg_hf.evaluation.same_grid import grid_difference
 from recoseg_hf.evaluation.systems.rows import ROWS
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import find_cases, modalities_in, subject_of_folder
