@@ -1,10 +1,13 @@
-"""Write the measured parts of docs/performance.md from `performance.json` and `steps.json` of `benchmarks/results/`.
+"""Write the measured parts of docs/performance.md from `benchmarks/results/`.
+
+`performance.json` and `steps.json`, and beside `accuracy.json` what it was before, `accuracy_before.json`.
 
 python -m benchmarks.fill_performance
 """
 
 from benchmarks.fill_readme import ROOT, between, read, rewrite, with_parts
 from benchmarks.performance.tables import PARTS
+from benchmarks.performance.tables_accuracy import accuracy
 from benchmarks.steps.tables import steps
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -19,6 +22,9 @@ def filled(text: str) -> str:
     }
     for name, content in contents.items():
         text = between(text, f"<!-- measured: {name} -->", f"<!-- measured: {name} end -->", content)
+    before, after = read("accuracy_before"), read("accuracy")
+    shown = accuracy(before, after) if before and after else ""
+    text = between(text, "<!-- measured: accuracy -->", "<!-- measured: accuracy end -->", shown)
     return with_parts(text, {"steps": steps})
 
 

@@ -5,14 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.performance.quality import dice_quality, psnr_quality
 from benchmarks.performance.result import median_of, ours_for, row_named
 
 _COLD_EXTRA = 1.5  # seconds
 
 
+_OF_DICE = ("segresnet_stock", "segresnet_tuned", "same_steps", "ddpm", "synthesizer", "segmenter", "rest")
+_OF_PSNR = ("ddpm",)
+_OF_VALUES = "percentiles equal numpy's, see below"
+
+
 def gates(result: Mapping[str, Any], steps: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Every bar: what it is, what was found, whether it is met; None where that was not measured."""
-    return [*_ratios(result), *_shares(result), *_starts(result), *_memory(result), _growth(result)]
+    """Every bar: what it is, what was found, whether it is met; None where that was not measured.
+
+    Args:
+        result: of `result.assemble`.
+        steps: the result of `benchmarks.steps`, by which what is fast is held to be good, too.
+    """
+    found = [*_ratios(result), *_shares(result), *_starts(result), *_memory(result), _growth(result)]
+    about = (row_named(result, "ours_mask") or {}).get("about", {})
+    dice, psnr = dice_quality(about, steps), psnr_quality(about, steps)
+    for gate in found:
+        conditions = [dice] * (gate["name"] in _OF_DICE) + [psnr] * (gate["name"] in _OF_PSNR)
+        words = [condition.words for condition in conditions]
+        gate["quality"] = "; ".join(dict.fromkeys(words)) or (_OF_VALUES if gate["name"] == "compose" else "")
+        if gate["met"] and any(condition.met is False for condition in conditions):
+            gate["met"] = False
+    return found
 
 
 def _gate(

@@ -117,6 +117,41 @@ def test_a_missed_bar_is_said_to_be(result):
     assert any("40 % of GEMM" in line for line in lines)
 
 
+def curve(weights: str, dices: dict[int, float], psnr: float) -> dict:
+    def dice(value: float) -> dict:
+        return {"volume": {"dice": {"value": value}}}
+
+    return {
+        "own_solver": "DDIM",
+        "measurement": {"model": {"weights_sha256": weights}, "dtype": "bfloat16"},
+        "steps": {str(count): {**dice(0.9), "regions": {"et": dice(value)}} for count, value in dices.items()},
+        "slabs": {},
+        "against_all_timesteps": {"2": {"psnr": {"value": psnr, "n": 6}}},
+    }
+
+
+def test_a_bar_is_met_only_by_a_setting_that_is_as_good(raw):
+    raw["about"]["ours_mask"] |= {"model": {"weights_sha256": "of this model"}}
+    result = assemble(raw)
+
+    def found(steps: dict | None) -> dict:
+        return {gate["name"]: (gate["met"], gate["quality"]) for gate in gates(result, steps)}
+
+    good = found(curve("of this model", {2: 0.7, 10: 0.7015}, 0.5))
+    assert good["segresnet_stock"] == (True, "Dice at most 0.15 points below the best setting's (ET, volumes)")
+    assert good["ddpm"][0]
+    assert good["ddpm"][1].endswith("; PSNR +0.50 dB against our DDPM with all timesteps, n = 6")
+    worse = found(curve("of this model", {2: 0.7, 10: 0.703}, -0.5))
+    assert worse["segresnet_stock"] == (False, "Dice at most 0.30 points below the best setting's (ET, volumes)")
+    assert [worse[name][0] for name in ("ddpm", "compose", "import")] == [False, True, False]
+    assert not found(curve("of this model", {2: 0.7}, -0.5))["ddpm"][0]
+    assert found(curve("of another", {2: 0.7}, 0.5))["ddpm"] == (
+        True,
+        "not measured with these weights and this dtype",
+    )
+    assert found(None)["ddpm"] == (True, "not measured")
+
+
 def test_each_turn_is_held_against_ours_of_the_same_round(result):
     found = row(result, "segresnet_pass_stock")
     assert found["ratios"] == {"median": 10, "min": pytest.approx(9.5), "max": 11, "n": 3}
