@@ -58,7 +58,7 @@ def rows_of(file):
 
 def test_the_table_says_what_was_run_and_names_nobody(table):
     text = (table / "table.md").read_text()
-    assert "Every net: 2 optimiser steps of 2 slices (3D nets: of 1 patches), seed 0, precision no." in text
+    assert "2 slices (3D nets: of 1 patch, without gradient accumulation), seed 0, precision no." in text
     assert "2D segmenters see 40 % of the slices without tumour" in text
     assert "2D systems have widths 32-64-128 on pixels folded 2 x 2 and 2 denoising steps" in text
     assert "## Simulated, n = 1 validation subjects" in text

@@ -46,7 +46,7 @@ def test_a_clean_table_passes(table):
         ),
         (
             "differences.Simulated.unet2d.volume.volume.dice",
-            {"value": 0.1, "interval": [0.05, 0.15], "n": 4, "n_undefined": 0, "higher": 4, "lower": 0},
+            {"value": 0.1, "interval": [0.05, 0.15], "n": 6, "n_undefined": 0, "higher": 6, "lower": 0},
             "wrong_difference", "differences.Simulated.unet2d.volume.volume.dice",
         ),
         (
@@ -73,7 +73,7 @@ def test_rows_of_different_subjects_are_told_of(table):
     audit = audit_results(doctored(table, "results.Simulated.unet2d", doctored(row, "outcomes", {"overlap": 5})))
     assert audit.errors == ()
     told = [finding.message for finding in audit.findings if finding.check == "different_n"]
-    assert told == ["The rows stand on 4 and 5 subjects: not one set, so not to be compared."]
+    assert told == ["The rows stand on 5 and 6 subjects: not one set, so not to be compared."]
 
 
 @pytest.mark.parametrize(
