@@ -16,20 +16,32 @@ PLATEAU_PATIENCE = 3
 """Of `train_segmenter.py` and the paper: validations without a better one before the learning rate falls."""
 
 _NONE_SHARE, _MEASURED_SHARE = 0.15, 0.7  # of `train_segmenter.py`, where a run does not say
+_NEEDED = {
+    "budget", "full_size", "healthy_slice_share", "inference_steps", "mixed_precision", "patches", "seed",
+    "train_batch_size",
+}  # fmt: skip
 _PAPER_STEPS, _FEW_STEPS = 1000, 50
 
 
 def caption(whole: Mapping[str, Any]) -> str:
-    """How every number of a run came about.
+    """How every number of a run came about, and what so few subjects and trainings mean for it.
 
     Args:
         whole: as `table_markdown` takes it.
     """
+    numbers = [result["n"] for rows in whole["results"].values() for result in rows.values()]
+    sentences = (how_it_was_run(whole), few_subjects(min(numbers, default=FEW)), ONE_TRAINING)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def how_it_was_run(whole: Mapping[str, Any]) -> str:
+    """The same without what few subjects and trainings mean; "" where the options are not those of the script."""
     options, results = whole["options"], whole["results"]
+    if not options.keys() >= _NEEDED:
+        return ""
     patches = options["patches"]
     size = "the paper's widths" if options["full_size"] else "widths 32-64-128 on pixels folded 2 x 2"
     volumes = "1 patch, without gradient accumulation" if patches == 1 else f"{patches} patches, gradients accumulated"
-    numbers = [result["n"] for rows in results.values() for result in rows.values()]
     sentences = [
         f"Every net: {options['budget']} optimiser steps of {options['train_batch_size']} slices (3D nets: of "
         f"{volumes}), seed {options['seed']}, precision {options['mixed_precision']}.",
@@ -41,10 +53,8 @@ def caption(whole: Mapping[str, Any]) -> str:
         _validations(options, results),
         "Means over the validation subjects with 95 % bootstrap intervals by subject; p of a paired difference is "
         "two-sided, with each subject's sign flipped.",
-        few_subjects(min(numbers, default=FEW)),
-        ONE_TRAINING,
     ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    return " ".join(sentences)
 
 
 def few_subjects(n: int) -> str:

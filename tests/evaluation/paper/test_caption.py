@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recoseg_hf.evaluation.paper.caption import ONE_TRAINING, PLATEAU_PATIENCE, caption, few_subjects
+from recoseg_hf.evaluation.paper.caption import ONE_TRAINING, PLATEAU_PATIENCE, caption, few_subjects, how_it_was_run
 from recoseg_hf.learning.options import TrainingOptions
 
 CONSTANT = "can never lower the learning rate"
@@ -48,6 +48,12 @@ def test_the_table_at_the_same_thresholds_is_named_where_it_is(whole):
     assert "moves Dice by points: a table below has all at the same." in caption(there)
     both = there | {"results": whole["results"] | {"Other": whole["results"]["Simulated"]}}
     assert ": a table of Simulated has all at the same." in caption(both)
+
+
+def test_options_of_something_else_are_not_guessed_at(whole):
+    assert how_it_was_run(whole | {"options": {"note": 1}}) == ""
+    assert ONE_TRAINING not in how_it_was_run(whole)
+    assert caption(whole).startswith(how_it_was_run(whole))
 
 
 def test_what_the_numbers_are_too_few_for(whole):

@@ -7,7 +7,7 @@ from typing import Any
 
 import recoseg_hf
 from recoseg_hf.evaluation.audit import audit_results, read_results
-from recoseg_hf.evaluation.paper.caption import ONE_TRAINING, few_subjects
+from recoseg_hf.evaluation.paper.caption import ONE_TRAINING, few_subjects, how_it_was_run
 from recoseg_hf.evaluation.paper.claims import OURS, PAPER
 from recoseg_hf.evaluation.paper.evidence import COMMON_THRESHOLD
 from recoseg_hf.evaluation.paper.folder import RESULTS, PaperFolder
@@ -55,6 +55,7 @@ def gather_values(folder: PaperFolder) -> dict[str, Any]:
         "baseline": title(BASELINE),
         "region_baseline": title(REGION_BASELINE),
         "common_threshold": COMMON_THRESHOLD,
+        "how": how_it_was_run(folder.whole),
         "one_training": ONE_TRAINING,
         "significant": f"{SIGNIFICANT:g}",
         "smallest_n": SMALLEST_N,

@@ -61,6 +61,7 @@ def test_it_shows_scores_verdicts_and_what_was_run(page, paper_run):
         "would be decided by chance, at 5 % each",
         f"Highest whole-tumour Dice per volume: ReCoSeg++, {best:.3f}",
         "89.8 / 86.4",  # published
+        "(3D nets: of 4 patches, gradients accumulated)",
         "Surfaces and lesions",
         "Whole volumes, slice by slice and pooled.",
         "The same as the paper takes it: slices with tumour only",
