@@ -4,9 +4,10 @@
 
 Each `--data NAME=FOLDER` gives a pair of columns; FOLDER holds the cases and `splits.json` with `train` and
 `validation`. Every net is trained for `--budget` optimiser steps on the same split, seed and augmentation, and every
-row judged on the validation subjects' whole volumes and as the paper does. Rows may share a synthesizer. The same
-command goes on where it was interrupted and leaves what is finished alone. Several may work on one folder at a time,
-each on other `--systems`: what one is making, the others wait for; run it once more for the table of all. Written are
+row judged on the validation subjects' whole volumes and as the paper does. Rows may share a synthesizer. Each stage is
+a script that Accelerate starts. The same command goes on where it was interrupted and leaves what is finished alone.
+Several may work on one folder at a time, each on other `--systems`: what one is making, the others wait for, and the
+table is of all rows that were finished with the same options. Written are
 `results.json`, `table.csv`, `table_as_paper.csv` (a line for each system), `table.md` with what became of the paper's
 claims, `report.html` with all of it, and for each data set `figures/`; what each stage ran stands in `stages/`.
 Figures and report show patients where the cases are of patients: they belong where the cases are.
@@ -14,28 +15,28 @@ Figures and report show patients where the cases are of patients: they belong wh
 
 import argparse
 import json
+import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.errors import InputError
 from recoseg_hf.evaluation.baselines import monai_part
 from recoseg_hf.evaluation.canvas import require_drawing
 from recoseg_hf.evaluation.cohort import evaluate_masks
-from recoseg_hf.evaluation.differences import paired_differences
 from recoseg_hf.evaluation.new_site.card import SubjectsOf
+from recoseg_hf.evaluation.paper.collecting import AT_ONE_THRESHOLD, finished_rows, former_table, write_tables
 from recoseg_hf.evaluation.paper.equal_thresholds import at_equal_thresholds
 from recoseg_hf.evaluation.paper.figures import draw_measured
 from recoseg_hf.evaluation.paper.figures.measuring import measure_rows
-from recoseg_hf.evaluation.paper.folder import PaperFolder
 from recoseg_hf.evaluation.paper.report import write_report
-from recoseg_hf.evaluation.paper.summary_table import summary_csv, summary_table
-from recoseg_hf.evaluation.paper.table import claims_markdown, table_csv, table_markdown
-from recoseg_hf.evaluation.paper.verdicts import judge_claims
-from recoseg_hf.evaluation.systems.rows import BASELINE, REGION_BASELINE, ROWS, Row, chosen_rows
-from recoseg_hf.files import atomic_write, shipped_folder, write_json
+from recoseg_hf.evaluation.systems.rows import ROWS, Row, chosen_rows
+from recoseg_hf.files import shipped_folder, write_json
 from recoseg_hf.imaging.layout import subject_of_folder
 from recoseg_hf.inference import load_pipeline
 from recoseg_hf.inference.cohort import predict_cohort
@@ -52,6 +53,14 @@ SLICES_PER_VALIDATED = {"synthesizer": 12, "segmenter": 6}
 
 NONE_SHARE = 0.15
 """Beside a `--measured_share` of 0.7, as `train_segmenter.py` has them: no residual in one slice of six."""
+
+_THREADS = f"--num_cpu_threads_per_process={torch.get_num_threads()}"
+_ALONE = ("--num_processes=1", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no", _THREADS)
+ONE_PROCESS = shlex.join([sys.executable, "-m", "accelerate.commands.launch", *_ALONE])
+"""Each stage chooses its own precision. More processes take more slices a step, which is another recipe."""
+
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+"""Of a data set, which becomes a folder."""
 
 ELSEWHERE = ("data", "output_dir", "systems", "launch")
 """Options that no number depends on."""
@@ -76,7 +85,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument("--mixed_precision", default="no", choices=("no", "bf16", "fp16"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--launch", default="", help="in place of python: 'accelerate launch --num_processes 2 ...'")
+    parser.add_argument("--launch", default=ONE_PROCESS, help="what starts a stage's script, with its own options")
     return parser.parse_args(arguments)
 
 
@@ -87,12 +96,16 @@ class DataSet:
         self.name, _, cases = given.partition("=")
         if not self.name or not cases:
             raise InputError(f"--data {given}", "no NAME=FOLDER", "a name and a folder", "Give it as --data X=FOLDER.")
+        if not _NAME.fullmatch(self.name):
+            raise InputError(
+                f"--data {given}", f"the name {self.name!r}", "letters, digits, _, - and dots", "Rename it."
+            )
         self.options, self.cases = options, Path(cases)
         self.folder = options.output_dir / self.name
         self.validation = read_split(self.cases / "splits.json", self.cases)["validation"]
         self.stages = Stages(self.folder / "stages", HERE, shlex.split(options.launch))
 
-    def carry_out(self, name: str, row: Row) -> dict[str, Any]:
+    def carry_out(self, name: str, row: Row) -> None:
         """Make what one row needs, train it and judge it."""
         system = self.system(name)
         slices = self.slices(system)
@@ -100,7 +113,7 @@ class DataSet:
         if drawer:
             slices = self.residuals(row.drawn_by, drawer, slices, row.folds)
         model = self.trained(name, row, system, slices, drawer)
-        return self.judged(name, model)
+        self.judge(name, model)
 
     def system(self, name: str) -> Path:
         """A row's configurations."""
@@ -190,8 +203,8 @@ class DataSet:
             "report_to": "none",
         }
 
-    def judged(self, name: str, model: Path) -> dict[str, Any]:
-        """Predictions of the validation subjects, and what they are worth."""
+    def judge(self, name: str, model: Path) -> None:
+        """Predict the validation subjects, and write what that is worth."""
         predictions, result = self.folder / "predictions" / name, self.folder / "results" / f"{name}.json"
         SubjectsOf(self.cases, "validation").check_unseen([model])
         with in_turn(self.folder / "results" / f".{name}.lock"):
@@ -199,7 +212,6 @@ class DataSet:
                 self.predict(model, predictions)
                 subjects = [subject_of_folder(folder) for folder in self.validation]
                 write_json(result, evaluate_masks(predictions, self.cases, subjects=subjects, full=True))
-        return json.loads(result.read_text(encoding="utf-8"))
 
     def predict(self, model: Path, predictions: Path) -> None:
         """Masks of the validation subjects."""
@@ -214,46 +226,21 @@ def configurations(system: Path) -> dict[str, Any]:
     return {str(file.relative_to(system)): json.loads(file.read_text(encoding="utf-8")) for file in files}
 
 
-def compared(results: Mapping[str, Mapping]) -> dict[str, Any]:
-    """Each row's difference to the baseline, subject by subject, under both protocols; of regions to theirs."""
-    base, found = results.get(BASELINE), {}
-    for name, result in results.items():
-        if base and name != BASELINE:
-            paper = paired_differences(result["paper"], base["paper"])
-            found[name] = {"volume": paired_differences(result, base), "paper": paper}
-        inner = (results.get(REGION_BASELINE) or {}).get("regions")
-        if inner and result.get("regions") and name != REGION_BASELINE:
-            differences = {region: paired_differences(result["regions"][region], inner[region]) for region in inner}
-            found[name] = found.get(name, {}) | {"regions": differences}
-    return found
+class Table:
+    """The table of a run's folder, which several commands may add rows to at a time."""
 
+    def __init__(self, options: argparse.Namespace):
+        self.folder = options.output_dir
+        self.options = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
 
-def write_tables(
-    folder: Path, results: Mapping[str, Mapping[str, Mapping]], options: Mapping[str, Any], **more: Mapping[str, Any]
-) -> None:
-    """JSON, CSV and Markdown of all data sets, without a subject's name; `more` goes into the JSON as it is."""
-    unnamed = {data: {name: _unnamed(result) for name, result in rows.items()} for data, rows in results.items()}
-    differences = {data: compared(rows) for data, rows in results.items()}
-    whole = {"options": dict(options), "table": summary_table(unnamed), "results": unnamed, "differences": differences}
-    whole |= more
-    write_json(folder / "results.json", whole)
-    claims = claims_markdown(judge_claims(PaperFolder(folder, whole)))
-    texts = {
-        "table.csv": table_csv(whole),
-        "table_as_paper.csv": summary_csv(whole["table"]),
-        "table.md": f"{table_markdown(whole)}\n{claims}",
-    }
-    for file, text in texts.items():
-        with atomic_write(folder / file) as path:
-            path.write_text(text, encoding="utf-8")
-
-
-def _unnamed(result: Mapping[str, Any]) -> dict[str, Any]:
-    left_out = ("subjects", "missing", "unlabelled", "unmatched")
-    found = {name: value for name, value in result.items() if name not in left_out}
-    paper = {"paper": _unnamed(found["paper"])} if found.get("paper") else {}
-    regions = {name: _unnamed(part) for name, part in (found.get("regions") or {}).items()}
-    return found | paper | ({"regions": regions} if regions else {})
+    def write(self, finished: Mapping[str, Sequence[str]], **more: Mapping[str, Any]) -> dict[str, dict]:
+        """Write the rows that it had and those that were finished; `more` takes the place of what it had of it."""
+        with in_turn(self.folder / ".tables.lock"):
+            former = former_table(self.folder, self.options)
+            results = finished_rows(self.folder, former, finished)
+            kept = {part: former.get(part, {}) | more.get(part, {}) for part in AT_ONE_THRESHOLD}
+            write_tables(self.folder, results, self.options, **{part: found for part, found in kept.items() if found})
+        return results
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -264,21 +251,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     monai_part("metrics")
     tune_process()
     sets = [DataSet(options, given) for given in options.data]
-    results: dict[str, dict[str, Any]] = {data.name: {} for data in sets}
-    made_with = {name: value for name, value in vars(options).items() if name not in ELSEWHERE}
+    table, finished = Table(options), {data.name: [] for data in sets}
     for name, row in rows.items():
         for data in sets:
             print(f"{data.name}: {row.title}, {options.budget} steps", flush=True)
-            results[data.name][name] = data.carry_out(name, row)
-        with in_turn(options.output_dir / ".tables.lock"):
-            write_tables(options.output_dir, results, made_with)
-    measured = {data.name: measure_rows(data.folder, data.cases, list(rows)) for data in sets}
+            data.carry_out(name, row)
+            finished[data.name].append(name)
+        results = table.write(finished)
+    measured = {data.name: measure_rows(data.folder, data.cases, list(results[data.name])) for data in sets}
     more = {
         "equal_thresholds": {name: at_equal_thresholds(one.equal_dice) for name, one in measured.items()},
         "thresholds": {name: one.own_cuts() for name, one in measured.items()},
     }
-    with in_turn(options.output_dir / ".tables.lock"):
-        write_tables(options.output_dir, results, made_with, **more)
+    table.write(finished, **more)
     for data in sets:
         draw_measured(measured[data.name], data.folder / "figures")
     print((options.output_dir / "table.md").read_text(encoding="utf-8"))

@@ -112,6 +112,14 @@ ROWS: dict[str, Row] = {
         changes={"settings": {"segmenter_inputs": "flair,t1,t2,t1ce,residual"}},
         full_size=True,
     ),
+    "small_wt": Row(
+        "ReCoSeg small, WT alone",
+        "recoseg_small",
+        "recoseg_small",
+        _SMALL,
+        changes={"settings": {"regions": "wt"}},
+        full_size=True,
+    ),
     "unet2d_static": Row("static residual |T1ce - T1|", "unet2d_static"),
     "linear_schedule": Row(
         "ReCoSeg++, linear schedule",
