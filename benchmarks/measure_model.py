@@ -23,9 +23,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recoseg_hf.evaluation import aggregate, compare_case, compare_synthesis
+from recoseg_hf.evaluation import (
+    aggregate,
+    compare_case,
+    compare_case_as_paper,
+    compare_cues,
+    compare_shape,
+    compare_synthesis,
+)
 from recoseg_hf.evaluation.intervals import paired_difference_interval
 from recoseg_hf.evaluation.metrics import counts, dice
+from recoseg_hf.evaluation.metrics.curves import static_residual
 from recoseg_hf.evaluation.region_masks import region_mask
 from recoseg_hf.files import write_json
 from recoseg_hf.imaging.case import Case
@@ -112,9 +120,23 @@ def summary(results: list[Measured]) -> dict:
 
 
 def accuracy(pipeline: ReCoSegPipeline, cases: list[Case]) -> dict:
-    """Default settings; TC and ET too where the model has them."""
+    """Default settings, every score there is, both protocols; TC and ET too where the model has them."""
     results = [measure(pipeline, case) for case in cases]
-    return {"default": summary(results)} | _regions(pipeline, cases, results)
+    as_paper = []
+    for case, result in zip(cases, results, strict=True):
+        result.record |= compare_shape(result.prediction.mask, case.seg) | {"cues": _cues(case, result.prediction)}
+        as_paper.append(compare_case_as_paper(result.prediction.mask, case.seg))
+    paper = aggregate(as_paper, protocol="paper")
+    del paper["subjects"]
+    return {"default": summary(results), "paper": paper} | _regions(pipeline, cases, results)
+
+
+def _cues(case: Case, prediction: Prediction) -> dict:
+    """How well the residual picks out each region, beside two cues that need no model."""
+    cues = {"flair": case.flair.data, "static_residual": static_residual(case.t1.data, case.t1ce.data, case.brain)}
+    if prediction.residual is not None:
+        cues["residual"] = prediction.residual.data
+    return compare_cues(cues, case.seg.data, case.brain)
 
 
 def _regions(pipeline: ReCoSegPipeline, cases: list[Case], results: list[Measured]) -> dict:

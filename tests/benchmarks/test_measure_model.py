@@ -39,6 +39,19 @@ def test_the_regions_have_the_dice_of_a_model_with_each_threshold(case):
     assert list(thresholds(tiny_pipeline(field_of_view=16), [case])["region_mean_dice"]) == []
 
 
+def test_the_card_has_every_score_of_an_evaluation(case):
+    found = accuracy(tiny_pipeline(field_of_view=16), [case])
+    default, paper = found["default"], found["paper"]
+    assert set(default["cues"]) == {"flair", "static_residual", "residual"}
+    assert default["cues"]["flair"]["wt"]["average_precision"]["n"] == 1
+    assert default["lesions"]["dice"]["n"] == 1
+    assert default["surface"]["hd95_penalized_mm"]["value"] >= 0
+    assert (paper["protocol"], paper["oracle_slices"]) == ("paper", True)
+    assert paper["volume"]["dice"]["value"] != default["volume"]["dice"]["value"]
+    assert "subjects" not in default
+    assert "subjects" not in paper
+
+
 def test_the_synthesis_is_judged_in_the_tumour_too(case):
     found = accuracy(tiny_pipeline(field_of_view=16, regions="wt,et"), [case])
     tumour = found["default"]["synthesis"]["tumour"]
