@@ -59,10 +59,10 @@ def test_every_row_is_trained_and_judged_under_both_protocols(table):
         assert row["surface"]["hd95_mm"] is not None
     differences = results["differences"]["Simulated"]
     assert set(differences) == set(ROWS) - {"unet2d_t1ce"}
-    assert differences["ddmm_synth"]["volume"]["volume"]["dice"]["ci95"] is not None
+    assert differences["ddmm_synth"]["volume"]["volume"]["dice"]["interval"] is not None
     assert set(rows["recoseg_small"]["regions"]) == {"tc", "et"}
     assert rows["recoseg_small"]["synthesis"]["psnr"]["value"] > 0
-    assert rows["recoseg_small"]["cues"]["residual"]["average_precision"]
+    assert rows["recoseg_small"]["cues"]["residual"]["wt"]["average_precision"]["n"] == 2
     expected = rows["ddmm_synth"]["volume"]["dice"]["value"] - rows["unet2d_t1ce"]["volume"]["dice"]["value"]
     assert differences["ddmm_synth"]["volume"]["volume"]["dice"]["value"] == pytest.approx(expected)
 
