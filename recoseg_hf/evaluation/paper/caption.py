@@ -92,7 +92,7 @@ def _equal(whole: Mapping[str, Any]) -> str:
     held = [data for data in whole["results"] if (whole.get("equal_thresholds") or {}).get(data)]
     if not held:
         return ""
-    where = "a table below" if len(held) == len(whole["results"]) else f"a table of {' and '.join(held)}"
+    where = "a table of its own" if len(held) == len(whole["results"]) else f"a table of {' and '.join(held)}"
     return f": {where} has all at the same"
 
 

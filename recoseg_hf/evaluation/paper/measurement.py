@@ -64,11 +64,12 @@ class Measurement:
 
     @classmethod
     def of_difference(cls, score: str, found: Mapping[str, Any]) -> Measurement:
-        """Take over what `paired_differences` says of a score."""
+        """Take over what `paired_differences` says of a score, or `paired_difference`."""
         if found["value"] is None:
             return cls(score, why="no subject has the score in both")
         interval = tuple(found["interval"]) if found["interval"] else None
-        return cls(score, found["value"], interval, found["n"], found["higher"], found["lower"], p=found.get("p"))
+        higher, lower = (found.get(one, found.get(other)) for one, other in (("higher", "better"), ("lower", "worse")))
+        return cls(score, found["value"], interval, found["n"], higher, lower, p=found.get("p"))
 
     @classmethod
     def of_values(cls, score: str, differences: Sequence[float], bootstrap: Mapping[str, Any]) -> Measurement:

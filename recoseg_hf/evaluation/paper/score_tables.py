@@ -163,6 +163,19 @@ def found_scores(
     return lines
 
 
+def equal_columns(found: Mapping[str, Mapping[str, Mapping]]) -> tuple[Column, ...]:
+    """Dice and its paired difference at each threshold of what `at_equal_thresholds` returns, by row."""
+    taus = next(iter(found.values()), {})
+    pairs = (
+        (
+            Column(f"Dice at {tau}", (tau, "dice")),
+            Column(f"minus {title(BASELINE)}", (tau, "minus_baseline"), minus=BASELINE),
+        )
+        for tau in taus
+    )
+    return tuple(column for pair in pairs for column in pair)
+
+
 def found_cues(results: Mapping[str, Mapping]) -> list[tuple[str, int, list[Any]]]:
     """Average precision of each row's residual, and of what needs no model, against the three regions.
 

@@ -21,6 +21,7 @@ from recoseg_hf.evaluation.paper.score_tables import (
     SLICES_AS_PAPER,
     SYNTHESIS,
     Column,
+    equal_columns,
     find,
     found_cues,
     found_scores,
@@ -90,7 +91,8 @@ def table_markdown(whole: Mapping[str, Any], further: bool = True) -> str:
         differences = whole["differences"].get(data, {})
         parts += [*(_row(cells) for cells in _cells(data, results, differences)), ""]
         parts += _score_table("whole volumes", results, _MORE)
-        parts += _equal_thresholds((whole.get("equal_thresholds") or {}).get(data) or {})
+        equal = (whole.get("equal_thresholds") or {}).get(data) or {}
+        parts += _score_table("all rows at the same threshold", equal, equal_columns(equal), equal)
         parts += _further(results, differences) if further else []
     return "\n".join(parts)
 
@@ -213,21 +215,6 @@ def _shown(found: Any, column: Column) -> str:
     if isinstance(found, int):
         return str(found)
     return _difference(found) if column.minus else mean_in_words(found, column.digits)
-
-
-def _equal_thresholds(found: Mapping[str, Mapping[str, Mapping]]) -> Iterator[str]:
-    """The rows at the same thresholds, each with what it is ahead of the baseline."""
-    if not found:
-        return
-    taus = list(next(iter(found.values())))
-    heads = [cell for tau in taus for cell in (f"Dice at {tau}", f"minus {ROWS[BASELINE].title}")]
-    yield _row(["all rows at the same threshold", *heads])
-    yield _row(["---"] * (len(heads) + 1))
-    for name in in_order(found):
-        scores = found[name]
-        pairs = [(mean_in_words(scores[tau]["dice"]), _difference(scores[tau]["minus_baseline"])) for tau in taus]
-        yield _row([title(name), *(cell for pair in pairs for cell in pair)])
-    yield ""
 
 
 def _claim_cells(verdict: Verdict) -> list[str]:

@@ -45,7 +45,7 @@ def test_few_denoising_steps_deviate(whole):
 def test_the_table_at_the_same_thresholds_is_named_where_it_is(whole):
     assert "all at the same" not in caption(whole)
     there = whole | {"equal_thresholds": {"Simulated": {"unet2d": {}}}}
-    assert "moves Dice by points: a table below has all at the same." in caption(there)
+    assert "moves Dice by points: a table of its own has all at the same." in caption(there)
     both = there | {"results": whole["results"] | {"Other": whole["results"]["Simulated"]}}
     assert ": a table of Simulated has all at the same." in caption(both)
 

@@ -13,11 +13,11 @@ from recoseg_hf.evaluation.systems.rows import ROWS
 
 
 def score_table(
-    results: Mapping[str, Mapping], columns: Sequence[Column], differences: Mapping[str, Mapping] | None = None
+    results: Mapping[str, Mapping], columns: Sequence[Column], n: int, differences: Mapping[str, Mapping] | None = None
 ) -> dict[str, Any] | None:
-    """A table of the rows that have any of the columns' scores; None where none has."""
+    """A table of the rows that have any of the columns' scores, of n subjects; None where none has."""
     lines = [
-        (name, [_cell(name, one, column, results[name]["n"]) for one, column in zip(found, columns, strict=True)])
+        (name, [_cell(name, one, column, n) for one, column in zip(found, columns, strict=True)])
         for name, found in found_scores(results, columns, differences)
     ]
     if not lines:

@@ -22,9 +22,10 @@ from recoseg_hf.evaluation.paper.score_tables import (
     SLICES_AS_PAPER,
     SYNTHESIS,
     VOXELS,
+    equal_columns,
     in_order,
     title,
-)  # fmt: skip
+)
 from recoseg_hf.evaluation.paper.summary_table import CAPTION
 from recoseg_hf.evaluation.paper.verdicts import Verdict, chance_in_words, judge_claims
 from recoseg_hf.evaluation.sign_flips import SIGNIFICANT, SMALLEST_N
@@ -70,6 +71,7 @@ def gather_values(folder: PaperFolder) -> dict[str, Any]:
 def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     results, differences = folder.results[data], folder.whole["differences"].get(data, {})
     n = max((result["n"] for result in results.values()), default=0)
+    equal = (folder.whole.get("equal_thresholds") or {}).get(data) or {}
     return {
         "name": data,
         "n": n,
@@ -81,12 +83,13 @@ def _data_set(folder: PaperFolder, data: str, verdicts: Sequence[Verdict]) -> di
         "main": tables.main_table(data, results, differences),
         "chart": dice_chart(results),
         "tables": {
-            "voxels": tables.score_table(results, VOXELS),
-            "slices": tables.score_table(results, SLICES),
-            "slices_as_paper": tables.score_table(results, SLICES_AS_PAPER),
-            "shape": tables.score_table(results, SHAPE),
-            "regions": tables.score_table(results, sum(INNER_REGIONS.values(), ()), differences),
-            "synthesis": tables.score_table(results, SYNTHESIS),
+            "equal": tables.score_table(equal, equal_columns(equal), n, equal),
+            "voxels": tables.score_table(results, VOXELS, n),
+            "slices": tables.score_table(results, SLICES, n),
+            "slices_as_paper": tables.score_table(results, SLICES_AS_PAPER, n),
+            "shape": tables.score_table(results, SHAPE, n),
+            "regions": tables.score_table(results, sum(INNER_REGIONS.values(), ()), n, differences),
+            "synthesis": tables.score_table(results, SYNTHESIS, n),
         },
         "cues": tables.cue_table(results),
         "sweeps": [

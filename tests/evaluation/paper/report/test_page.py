@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from recoseg_hf.errors import InputError
+from recoseg_hf.evaluation.paper.equal_thresholds import at_equal_thresholds
 from recoseg_hf.evaluation.paper.report import write_report
 from recoseg_hf.files import write_json
 from recoseg_hf.learning.subjects import subject_hash
@@ -181,6 +182,20 @@ def test_a_verdict_that_hangs_on_the_threshold_says_so(paper_run, tmp_path):
     assert "Both at 0.5: ✗ did not hold . Dice −0.183" in text
     assert text.count("This verdict hangs on the threshold.") == 1
     assert "1 of these compare rows with thresholds of their own" in text
+
+
+def test_all_rows_at_the_same_threshold(paper_run, tmp_path):
+    shutil.copytree(paper_run, tmp_path / "run")
+    file = tmp_path / "run" / "results.json"
+    dice = {"unet2d_t1ce": [[0.5] * 3] * 6, "recoseg_plus_plus": [[0.61] * 3] * 5 + [[None] * 3]}
+    equal = at_equal_thresholds(dice)
+    write_json(file, json.loads(file.read_text()) | {"equal_thresholds": {"Simulated": equal}})
+    text = " ".join(" ".join(Page(write_report(tmp_path / "run").read_text(encoding="utf-8")).text).split())
+    table = text[text.index("All rows at the same threshold") : text.index("More of the same masks")]
+    assert "Dice at 0.15 minus UNet2D + T1ce" in table
+    assert table.index("0.610") < table.index("+0.110") < table.index("0.500") < table.index("compared with")
+    assert "p = 0.062 n = 5" in table
+    assert "a table of its own has all at the same" in text
 
 
 def test_text_of_the_results_is_no_markup(tmp_path):
