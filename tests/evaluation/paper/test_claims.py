@@ -179,6 +179,7 @@ def test_parts_of_the_method_are_asked_for_in_the_masks_too():
         assert Better("recoseg_plus_plus", row, ("dice",)) in asked
     for base, region in (("small_t1ce", "et"), ("small_t1ce", "tc"), ("small_both", "et"), ("small_both", "tc")):
         assert Better("recoseg_small", base, ("dice",), region=region) in asked
+    assert AtLeastAsGood("recoseg_small", "small_wt") in asked
 
 
 def test_regions_of_rows_that_results_json_does_not_compare(tmp_path):
