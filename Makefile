@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_OUTPUT ?= demo_output
 BENCH_OUTPUT ?= benchmarks/results/performance.json
+# For example --no-scale, or --busy where the machine cannot be idle.
+BENCH_OPTIONS ?=
 
 # About half of the time of all tests.
 TRAINING_TESTS := tests/faults tests/learning tests/training tests/test_notebook.py
@@ -38,7 +40,7 @@ test-rest: install
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest $(TRAINING_TESTS:%=--ignore=%)
 
 bench: install
-	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.performance --output $(BENCH_OUTPUT)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.performance $(BENCH_OPTIONS) --output $(BENCH_OUTPUT)
 	$(BIN)/python -m benchmarks.fill_performance
 
 docs: install

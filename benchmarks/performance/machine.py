@@ -11,7 +11,7 @@ from typing import Any
 
 _LIBRARIES = ("torch", "diffusers", "monai", "numpy", "nibabel", "isal", "recoseg_hf")
 _INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_BUSY = 0.1  # cores
+_BUSY = 0.2  # cores
 _NEEDED = 16.0  # GiB: all contestants of a group side by side
 _STAT, _WAITING = Path("/proc/stat"), (3, 4)  # idle, iowait
 

@@ -17,7 +17,7 @@ ROUNDS: tuple[Round, ...] = ((1, 1), (2, 1), (2, 2), (2, 4), (4, 4), (4, 8))
 ENSEMBLE_ROUNDS: tuple[Round, ...] = ((4, 2), (4, 4), (4, 8), (4, 16))
 """A spread needs two samples of four steps; more tell it better, and those drawn before all serve."""
 STABLE_DICE = 0.99
-"""Other noise alone keeps the masks of a real case more alike than this, see `docs/performance.md`."""
+"""Of two successive masks; how alike those of real cases are is under "Steps" in `docs/performance.md`."""
 
 Ended = Literal["stable", "time", "rounds"]
 

@@ -27,6 +27,10 @@ def test_everything_runs_on_a_tiny_case(tmp_path, capsys, threads, tiny_model):
     assert result["case"]["name"] == "simulated-0-4"
     assert [row["cases"] for row in result["scale"]["cohort"]] == [1, 2]
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert (result["failed"], result["scale_failed"]) == ({}, {})
     said = capsys.readouterr().out
     assert all(part(result) in said for part in PARTS)
     assert "A quick run, whose times mean nothing" in said
+    again = tmp_path / "again.json"
+    main(["--from", str(tmp_path / "performance.raw.json"), "--output", str(again)])
+    assert again.read_bytes() == output.read_bytes()
