@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.source:
         raw = json.loads(options.source.read_text(encoding="utf-8"))
     else:
-        raw = json.loads(json.dumps(measure(options, tell)))
+        raw = json.loads(json.dumps(measure(options, tell), sort_keys=True))  # as it is in the file
     result = assembled(raw)
     write_json(options.output, result)
     print(in_words(result))

@@ -59,10 +59,9 @@ def _groups(result: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]
         others = [row for row in result["rows"] if row["against"] == against]
         for title in sorted({row["title"] for row in others}, key=lambda title: _slowest(others, title)):
             pair = sorted((row for row in others if row["title"] == title), key=lambda row: row["setting"])
-            bars += [
-                _bar(one["title"], one["setting"], one["seconds"]["median"], bool(one["basis"]), one.get("ratio"))
-                for one in pair
-            ]
+            for one in pair:
+                seconds, ratio = one["seconds"]["median"], one.get("ratio")
+                bars.append(_bar(title, one["setting"], seconds, bool(one["basis"]), ratio, one is pair[0]))
         if bars:
             groups.append((heading, bars))
     return groups
@@ -72,8 +71,12 @@ def _slowest(rows: Sequence[Mapping[str, Any]], title: str) -> float:
     return max(row["seconds"]["median"] for row in rows if row["title"] == title)
 
 
-def _bar(title: str, setting: str, seconds: float, part: bool = False, ratio: float | None = None) -> dict[str, Any]:
-    return {"title": title, "setting": setting, "seconds": seconds, "part": part, "ratio": ratio}
+def _bar(
+    title: str, setting: str, seconds: float, part: bool = False, ratio: float | None = None, named: bool = True
+) -> dict[str, Any]:
+    return {
+        "title": title, "setting": setting, "seconds": seconds, "part": part, "ratio": ratio, "named": named
+    }  # fmt: skip
 
 
 def _draw_contestants(axis: Axes, result: Mapping[str, Any]) -> None:
@@ -97,7 +100,7 @@ def _draw_contestants(axis: Axes, result: Mapping[str, Any]) -> None:
             )  # fmt: skip
             ratio = f"   {number(bar['ratio'])}x ours" if bar["ratio"] else ""
             axis.text(bar["seconds"] * 1.08, place, f"{number(bar['seconds'])} s{ratio}", va="center", fontsize=7.5)
-            if bar["setting"] != "tuned":
+            if bar["named"]:
                 ticks.append(place - (0.42 if bar["setting"] == "stock" else 0))
                 names.append(_short(bar["title"]))
             place -= 0.84 if bar["setting"] == "stock" else 1.05

@@ -43,5 +43,7 @@ def ratio(row: Mapping[str, Any]) -> str:
 
 
 def setting(row: Mapping[str, Any]) -> str:
-    """As its users run it, or with our settings, and which these are."""
-    return ": ".join(filter(None, (SETTINGS[row["setting"]], row["about"].get("precision", ""))))
+    """As its users run it, or with our settings, and which these are; of what is no net, the allocator alone."""
+    no_net = row["against"] == "input" and row["setting"] == "tuned"
+    words = "with our allocator" if no_net else SETTINGS[row["setting"]]
+    return ": ".join(filter(None, (words, row["about"].get("precision", ""))))
