@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.performance.workers import clean_environment
 
-_MINUTES, _ROUNDS = 13.0, 3
+_MINUTES, _ROUNDS = 12.5, 3
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

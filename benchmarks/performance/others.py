@@ -68,7 +68,7 @@ class Others:
         for net, title in nets.items():
             one_pass += self.both(
                 "3D", f"{net}_windows", f"{title}, sliding window", make(peers.one_window, net), times=count,
-                basis=basis if count > 1 else "", against="mask",
+                basis=basis if count > 1 else "", against="mask", most=2,
             )  # fmt: skip
         return one_pass
 
@@ -79,7 +79,7 @@ class Others:
         title = f"MONAI BasicUNet, slices of {self.workload.side}²"
         return self.both(
             "plain", "basicunet", title,
-            lambda tuned: partial(SliceNet, self.workload, self.precision("basicunet", tuned)), against="mask",
+            lambda tuned: partial(SliceNet, self.workload, self.precision("basicunet", tuned)), against="mask", most=2,
         )  # fmt: skip
 
     def folded(self) -> list[Contestant]:
@@ -112,6 +112,7 @@ class Others:
                 f"MONAI DiffusionInferer, {scheduler.removesuffix('Scheduler')} {many}, {words}", make,
                 shared=f"diffusion_{grid}", plan=name, times=steps / measured,
                 basis=f"{measured} of {steps} steps" if measured < steps else "", against="synthesize",
+                most=2 if grid == "plain" else 3,
             )  # fmt: skip
         return found
 
@@ -119,9 +120,15 @@ class Others:
         """MONAI's transforms."""
         from benchmarks.performance.peers_reading import Compose
 
-        title = "MONAI Compose, reading and preprocessing"
-        pairs = self.both("the rest", "compose", title, lambda tuned: partial(Compose, self.workload), against="input")
-        return pairs + self.both(
-            "the rest", "compose_cropped", f"{title}, the head cut out first",
-            lambda tuned: partial(Compose, self.workload, cropped=True), against="input",
-        )  # fmt: skip
+        titles = {
+            "compose": "MONAI Compose, reading and preprocessing",
+            "compose_cropped": "MONAI Compose, reading and preprocessing, the head cut out first",
+        }
+        return [
+            one
+            for name, title in titles.items()
+            for one in self.both(
+                "the rest", name, title, lambda tuned: partial(Compose, self.workload), shared="compose", plan=name,
+                against="input",
+            )
+        ]  # fmt: skip

@@ -56,7 +56,7 @@ def _channels_last(axes: int) -> torch.memory_format:
 def fastest(net: nn.Module, call: Callable[[nn.Module, Precision], Any], quick: bool) -> dict[Precision, float]:
     """Try every precision on a small input, twice each; seconds of the second calls, the quickest first.
 
-    What fails is left out, and what takes five times as long as the best so far is not called again.
+    What fails is left out, and what takes twice as long as the best so far is not called again.
 
     Args:
         net: stays as it is.
@@ -82,7 +82,7 @@ def _try(
     net: nn.Module, call: Callable[[nn.Module, Precision], Any], precision: Precision, seconds: dict[Precision, float]
 ) -> None:
     candidate = precision.apply(copy.deepcopy(net))
-    most = 5 * min(seconds.values(), default=float("inf"))
+    most = 2 * min(seconds.values(), default=float("inf"))
     with torch.inference_mode(), precision.context():
         for _ in range(2):
             started = time.perf_counter()

@@ -26,7 +26,7 @@ def take_turns(contestants: Sequence[Contestant], workload: Workload, record: Re
         contestants: everybody.
         workload: what they work on.
         record: gets what each said of itself and its answers, and is saved after each round.
-        rounds: with each group; once the record is late, one.
+        rounds: with each group; once the record is late, no other is begun.
     """
     turns = Turns(workload, record)
     always = [one for one in contestants if not one.group]
@@ -53,14 +53,18 @@ class Turns:
         self.running: dict[str, Worker | Here | Program] = {}
 
     def take_group(self, group: str, always: Sequence[Contestant], members: Sequence[Contestant], rounds: int) -> None:
-        """All rounds of a group."""
+        """All rounds of a group, if there is time for it at all."""
+        if self.record.is_late():
+            self.record.values["failed"].update(dict.fromkeys((one.name for one in members), "no time was left"))
+            return
         self.start(members)
-        for number in range(rounds):
+        for number in range(min(rounds, max(one.most for one in members))):
             if number and self.record.is_late():
                 self.record.tell(f"{group}: no time for round {number + 1}")
                 break
             for one in _rotated([*always, *members], number):
-                self.take(one, group, number)
+                if number < one.most:
+                    self.take(one, group, number)
             self.record.save()
         self.close(members)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,14 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance.ours import Ours
 from benchmarks.performance.record import Record
 from benchmarks.performance.rounds import summary
-from benchmarks.performance.scale_tasks import Cohort, FirstMask
+from benchmarks.performance.scale_tasks import Cohort, FirstMask, Sizes
 from benchmarks.performance.workers import Here, Worker, start
-from benchmarks.performance.workload import Workload, thinned
-from recoseg_hf.imaging.case import Case
-from recoseg_hf.imaging.phantom import write_case
+from benchmarks.performance.workload import Workload
 
 IMAGE_SIZES = (120, 160, 240)
 COHORTS = (1, 4, 8)
@@ -27,63 +23,57 @@ _RUNS = 2
 
 
 def measure_scale(workload: Workload, record: Record) -> None:
-    """Each in processes of their own, as the command sets them up; the record gets a list of rows for each part."""
-    with tempfile.TemporaryDirectory() as name:
-        for part, plans in parts(workload, Path(name), record.values["scale"]).items():
-            for words, measure in plans.items():
-                if record.is_late():
-                    record.values["scale_failed"][words] = "no time was left"
-                    continue
-                record.tell(f"scale: {words}")
-                rows = record.attempt(words, measure, where="scale_failed")
-                record.values["scale"].setdefault(part, []).extend(rows or [])
-                record.save()
+    """Each kind in processes of its own, as the command sets them up; what matters most comes first.
 
-
-def parts(
-    workload: Workload, folder: Path, found: Mapping[str, list[dict[str, Any]]]
-) -> dict[str, dict[str, Callable[[], list[dict[str, Any]]]]]:
-    """What is to be measured, by part and in words; what matters most comes first.
-
-    Args:
-        workload: what it is measured on.
-        folder: for cases and results.
-        found: rows of parts that are measured, which later ones share.
+    The record gets a list of rows for each part.
     """
     counts = (1, 2) if workload.quick else COHORTS
-    slices = [max(workload.shape[2] // share, 1) for share in ((2,) if workload.quick else (4, 2, 1))]
-    sizes = (workload.side,) if workload.quick else IMAGE_SIZES
-    return {
-        "cohort": {f"a cohort of {counts[-1]}": lambda: by_cases(workload, folder, counts)},
-        "first_mask": {"the first mask": lambda: [first_mask(workload)]},
-        "slices": {f"{count} slices": partial(by_slices, workload, folder, count) for count in slices},
-        "image_size": {f"{size} pixels": partial(by_size, workload, size, found) for size in sizes},
-        "processes": {f"{workload.threads} processes": lambda: by_processes(workload, folder, found)},
-    }
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measure_part(record, "cohort", f"a cohort of {counts[-1]}", lambda: by_cases(workload, folder, counts))
+        measure_part(record, "first_mask", "the first mask", lambda: [first_mask(workload)])
+        with _worker(workload, partial(Sizes, workload, folder), workload.threads) as worker:
+            for slices in slice_counts(workload):
+                measure_part(record, "slices", f"{slices} slices", partial(by_size, worker, "slices", slices))
+            for size in () if workload.quick else IMAGE_SIZES:
+                act = partial(by_pixels, workload, worker, size, record.values["scale"].get("slices", []))
+                measure_part(record, "image_size", f"{size} pixels", act)
+        words = f"{workload.threads} processes"
+        measure_part(record, "processes", words, lambda: by_processes(workload, folder, record.values["scale"]))
 
 
-def by_slices(workload: Workload, folder: Path, slices: int) -> list[dict[str, Any]]:
-    """Files to mask for some of the slices."""
-    whole = Case.from_folder(workload.case, segmentation=False)
-    case = write_case(thinned(whole, slices), folder / f"slices-{slices}")
-    return [{"slices": slices, **_subject(dataclasses.replace(workload, case=case))}]
+def measure_part(record: Record, part: str, words: str, act: Callable[[], list[dict[str, Any]]]) -> None:
+    """Measure some rows, if there is time, and keep them."""
+    if record.is_late():
+        record.values["scale_failed"][words] = "no time was left"
+        return
+    record.tell(f"scale: {words}")
+    rows = record.attempt(words, act, where="scale_failed")
+    record.values["scale"].setdefault(part, []).extend(rows or [])
+    record.save()
 
 
-def by_size(workload: Workload, size: int, found: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Files to mask on another grid of the nets; the masks are worth nothing there. Our own is all slices' row."""
-    whole = [row for row in found.get("slices", []) if row["slices"] == workload.shape[2]]
+def slice_counts(workload: Workload) -> list[int]:
+    """A quarter of the slices, half of them, and all."""
+    return [max(workload.shape[2] // share, 1) for share in ((2,) if workload.quick else (4, 2, 1))]
+
+
+def by_size(worker: Worker | Here, what: str, count: int) -> list[dict[str, Any]]:
+    """Files to mask for so many slices or pixels, from small to large: what memory a size needs, smaller ones do not."""
+    answer = worker.run(f"{what} {count}")
+    return [
+        {what: count, "seconds": summary(answer["turns"]), "peak_mib": answer["peak_mib"], "flops": answer["flops"]}
+    ]
+
+
+def by_pixels(
+    workload: Workload, worker: Worker | Here, size: int, slices: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Another grid of the nets, on which the masks are worth nothing; our own is the row of all slices."""
+    whole = [row for row in slices if row["slices"] == workload.shape[2]]
     if size == workload.side and whole:
         return [{"image_size": size, **{name: whole[0][name] for name in whole[0] if name != "slices"}}]
-    return [{"image_size": size, **_subject(workload, size)}]
-
-
-def _subject(workload: Workload, image_size: int | None = None) -> dict[str, Any]:
-    build = partial(Ours, workload, everything=False, image_size=image_size)
-    with _worker(workload, build, workload.threads) as worker:
-        answers = [worker.run() for _ in range(1 if workload.quick else _RUNS)]
-        flops = worker.about()["flops"]
-    seconds = summary([answer["seconds"] for answer in answers])
-    return {"seconds": seconds, "peak_mib": answers[-1]["peak_mib"], "flops": flops}
+    return by_size(worker, "image_size", size)
 
 
 def first_mask(workload: Workload) -> dict[str, Any]:

@@ -1,17 +1,21 @@
-"""Tasks that measure how ours grows: a cohort in one process, and the first mask of a refined prediction."""
+"""Tasks that measure how ours grows: a cohort in one process, sizes, the first mask of a refined prediction."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.performance.ours import quiet
+from benchmarks.performance.ours import Ours, quiet
 from benchmarks.performance.workers import peak_mib
-from benchmarks.performance.workload import Workload
+from benchmarks.performance.workload import Workload, thinned
 from recoseg_hf.imaging.case import Case
+from recoseg_hf.imaging.phantom import write_case
 from recoseg_hf.inference import predict_cohort, refine_case
+
+_TURNS = 2
 
 
 class Cohort:
@@ -32,6 +36,32 @@ class Cohort:
             peaks.append(peak_mib())
             seconds.append(time.perf_counter() - began)
         return {"peaks": peaks, "seconds_after": seconds}
+
+
+class Sizes:
+    """Files to mask for some of the slices, or on another grid of the nets; a warm turn before those that count.
+
+    Args:
+        workload: whose case and model.
+        folder: for thinner cases.
+    """
+
+    about: Mapping[str, Any] = {}
+
+    def __init__(self, workload: Workload, folder: Path) -> None:
+        self.workload, self.folder = workload, folder
+
+    def run(self, plan: str) -> Mapping[str, Any]:
+        """`slices 38`, or `image_size 160`; the seconds of the turns."""
+        what, count = plan.split()
+        ours = self._thin(int(count)) if what == "slices" else Ours(self.workload, image_size=int(count))
+        turns = [ours.run()["seconds"] for _ in range(1 if self.workload.quick else _TURNS)]
+        return {"turns": turns, "flops": ours.about["flops"]}
+
+    def _thin(self, slices: int) -> Ours:
+        whole = Case.from_folder(self.workload.case, segmentation=False)
+        case = write_case(thinned(whole, slices), self.folder / f"slices-{slices}")
+        return Ours(dataclasses.replace(self.workload, case=case))
 
 
 class FirstMask:

@@ -28,9 +28,9 @@ def median(found: Mapping[str, Any] | None) -> str:
     return number(found["median"]) if found else NOT_MEASURED
 
 
-def times(value: float) -> str:
-    """A factor."""
-    return f"{number(value)}x"
+def times(value: float | None) -> str:
+    """A factor; nothing of what was not measured."""
+    return "" if value is None else f"{number(value)}x"
 
 
 def ratio(row: Mapping[str, Any]) -> str:

@@ -263,10 +263,18 @@ def test_who_fails_is_left_out_and_what_was_measured_is_kept(tmp_path):
     assert sum("bad FAILED" in line for line in said) == 1
 
 
-def test_a_late_run_takes_one_round_of_each_group():
+def test_no_group_is_begun_late():
     record = Record(None, 0.0, lambda said: None)
-    take_turns([program("a", "3D"), program("b", "plain")], workload((240, 240, 155), quick=True), record, 3)
-    assert [len(record.values["answers"][name]) for name in "ab"] == [1, 1]
+    take_turns([program("ours", ""), program("a", "3D")], workload((240, 240, 155), quick=True), record, 3)
+    assert record.values["answers"] == {}
+    assert record.values["failed"] == {"a": "no time was left"}
+
+
+def test_what_takes_long_takes_part_in_fewer_rounds():
+    record = Record(None, None, lambda said: None)
+    slow = Contestant("slow", "slow", "process", program=(sys.executable, "-c", ""), group="3D", most=1)
+    take_turns([program("ours", ""), program("a", "3D"), slow], workload((240, 240, 155), quick=True), record, 2)
+    assert {name: len(found) for name, found in record.values["answers"].items()} == {"ours": 2, "a": 2, "slow": 1}
 
 
 def test_a_summary_has_its_range_and_n():
