@@ -109,9 +109,7 @@ def floor(workload: Workload) -> list[Contestant]:
     group, inflate, peaks = "the rest", partial(Inflate, workload), partial(Machine, workload)
     return [
         Contestant("inflate", "unpacking the four files", "floor", inflate, group=group, threads=False),
-        Contestant(
-            "peaks", "the machine's peaks", "floor", partial(Machine, workload), group=group, tuned=True, most=2
-        ),
+        Contestant("peaks", "the machine's peaks", "floor", peaks, group=group, tuned=True, most=2),
     ]
 
 

@@ -108,7 +108,7 @@ def median_of(result: Mapping[str, Any], name: str) -> float | None:
 
 
 def parts_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the ratio to a thousand steps of diffusion is a product of; two of its factors where no slices are plain."""
+    """What the ratio to a thousand steps of diffusion is a product of; two of its factors where none are plain."""
     ours = row_named(result, "ours_mask")
     found = []
     for setting in ("stock", "tuned"):

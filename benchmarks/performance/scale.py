@@ -59,7 +59,7 @@ def slice_counts(workload: Workload) -> list[int]:
 
 
 def by_size(worker: Worker | Here, what: str, count: int) -> list[dict[str, Any]]:
-    """Files to mask for so many slices or pixels, from small to large: what memory a size needs, smaller ones do not."""
+    """Files to mask for so many slices or pixels, from small to large, as peak memory only grows."""
     answer = worker.run(f"{what} {count}")
     return [
         {what: count, "seconds": summary(answer["turns"]), "peak_mib": answer["peak_mib"], "flops": answer["flops"]}
