@@ -15,7 +15,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.phantom import write_case
 from recoseg_hf.inference import predict_cohort, refine_case
 
-_TURNS = 2
+_TURNS = {"slices": 2, "image_size": 1}
 
 
 class Cohort:
@@ -55,7 +55,7 @@ class Sizes:
         """`slices 38`, or `image_size 160`; the seconds of the turns."""
         what, count = plan.split()
         ours = self._thin(int(count)) if what == "slices" else Ours(self.workload, image_size=int(count))
-        turns = [ours.run()["seconds"] for _ in range(1 if self.workload.quick else _TURNS)]
+        turns = [ours.run()["seconds"] for _ in range(1 if self.workload.quick else _TURNS[what])]
         return {"turns": turns, "flops": ours.about["flops"]}
 
     def _thin(self, slices: int) -> Ours:

@@ -161,9 +161,16 @@ class Here:
         self._task = None
 
 
-def start(quick: bool, build: Build, threads: int, tuned: bool = False, imports: Sequence[str] = ()) -> Worker | Here:
+def start(
+    quick: bool,
+    build: Build,
+    threads: int,
+    tuned: bool = False,
+    imports: Sequence[str] = (),
+    longest: float = LONGEST,
+) -> Worker | Here:
     """A worker, or what stands in for it where memory and times do not matter."""
-    return Here(build, threads) if quick else Worker(build, threads, tuned, imports)
+    return Here(build, threads) if quick else Worker(build, threads, tuned, imports, longest)
 
 
 def serve(pipe: Connection, build: Build, threads: int, tuned: bool, imports: Sequence[str]) -> None:
