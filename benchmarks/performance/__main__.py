@@ -5,8 +5,8 @@
     python -m benchmarks.performance --quick --output RESULT.json             # does it run? its times mean nothing
     python -m benchmarks.performance --from RESULT.raw.json --output RESULT.json     # nothing is measured again
 
-On an idle machine; about twelve minutes. What is measured is kept in RESULT.raw.json after each round, so that a run
-that is broken off, or a part that fails, loses nothing else. A picture goes beside the JSON.
+On an idle machine; less than a quarter of an hour. What is measured is kept in RESULT.raw.json after each round, so
+that a run that is broken off, or a part that fails, loses nothing else. A picture goes beside the JSON.
 `python -m benchmarks.fill_performance` then brings docs/performance.md up to date. Needs the `dev` extra.
 """
 
