@@ -5,7 +5,7 @@
     python -m benchmarks.performance --quick --output RESULT.json             # does it run? its times mean nothing
     python -m benchmarks.performance --from RESULT.raw.json --output RESULT.json     # nothing is measured again
 
-On an idle machine; less than a quarter of an hour. What is measured is kept in RESULT.raw.json after each round, so
+On an idle machine; 15 to 25 minutes, as fast as that is. What is measured is kept in RESULT.raw.json after each round, so
 that a run that is broken off, or a part that fails, loses nothing else. A picture goes beside the JSON.
 `python -m benchmarks.fill_performance` then brings docs/performance.md up to date. Needs the `dev` extra.
 """
@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.performance.workers import clean_environment
 
-_MINUTES, _ROUNDS = 12.5, 3
+_MINUTES, _ROUNDS = 45, 3
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
