@@ -5,9 +5,9 @@
     python -m benchmarks.performance --quick --output RESULT.json             # does it run? its times mean nothing
     python -m benchmarks.performance --from RESULT.raw.json --output RESULT.json     # nothing is measured again
 
-On an idle machine; 15 to 25 minutes, as fast as that is. What is measured is kept in RESULT.raw.json after each round, so
-that a run that is broken off, or a part that fails, loses nothing else. A picture goes beside the JSON.
-`python -m benchmarks.fill_performance` then brings docs/performance.md up to date. Needs the `dev` extra.
+On an idle machine; 15 to 25 minutes. What is measured is kept in RESULT.raw.json after each round, so that a run that
+is broken off, or a part that fails, loses nothing else. A picture goes beside the JSON. After it,
+`python -m benchmarks.fill_performance` brings docs/performance.md up to date. Needs the `dev` extra.
 """
 
 from __future__ import annotations
