@@ -26,6 +26,16 @@ def default_dtype():
         pytest.fail(f"the test left {left} as torch's default dtype")
 
 
+@pytest.fixture(autouse=True)
+def number_of_threads():
+    """With another number of torch's threads float32 rounds otherwise: what a command sets is its own test's alone."""
+    torch = sys.modules.get("torch")
+    before = torch and torch.get_num_threads()
+    yield
+    if before and torch.get_num_threads() != before:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture
 def threads():
     """Set torch's number of threads; it is put back."""

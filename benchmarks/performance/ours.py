@@ -37,9 +37,7 @@ class Ours:
     def __init__(
         self, workload: Workload, everything: bool = False, image_size: int | None = None, isal: bool = True
     ) -> None:
-        if not isal:
-            inflating.isal_zlib = None
-        self.case, self.everything = workload.case, everything
+        self.case, self.everything, self.isal = workload.case, everything, isal
         self.pipeline = quiet(workload.model)
         if image_size is not None:
             self.pipeline.register_to_config(image_size=image_size)
@@ -64,7 +62,8 @@ class Ours:
 
     def subject(self) -> dict[str, Any]:
         """Read, predict, write."""
-        with tempfile.TemporaryDirectory() as folder, timed_nets(self.pipeline) as nets:
+        gzip = contextlib.nullcontext() if self.isal else by_zlib()
+        with tempfile.TemporaryDirectory() as folder, timed_nets(self.pipeline) as nets, gzip:
             started = time.perf_counter()
             case = Case.from_folder(self.case, segmentation=False)
             have_case = time.perf_counter()
@@ -131,3 +130,13 @@ def timed_nets(pipeline: ReCoSegPipeline) -> Iterator[dict[str, float]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextlib.contextmanager
+def by_zlib() -> Iterator[None]:
+    """Within, gzip is zlib's, as where isal is not installed."""
+    before, inflating.isal_zlib = inflating.isal_zlib, None
+    try:
+        yield
+    finally:
+        inflating.isal_zlib = before

@@ -6,7 +6,8 @@ import multiprocessing
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -142,14 +143,15 @@ class Here:
 
     def about(self) -> dict[str, Any]:
         """Make the task, if it is not; what it says of itself."""
-        limit_threads(self._threads)
-        self._task = self._task or self._build()
+        with limited_threads(self._threads):
+            self._task = self._task or self._build()
         return dict(self._task.about)
 
     def run(self, plan: str = "") -> dict[str, Any]:
         """Do the task once, as `Worker.run`."""
         self.about()
-        return timed(self._task, plan)
+        with limited_threads(self._threads):
+            return timed(self._task, plan)
 
     def begin(self, plan: str = "") -> None:
         """It is done when its answer is asked for."""
@@ -179,18 +181,18 @@ def serve(pipe: Connection, build: Build, threads: int, tuned: bool, imports: Se
         from recoseg_hf.process import tune_process
 
         tune_process()
-    limit_threads(threads)
-    for module in imports:
-        import_module(module)
-    pipe.send(True)
-    tasks: list[Task] = []
-    while (plan := asked(pipe)) is not None:
-        try:
-            told = timed(tasks[0], plan) if tasks else made(build, tasks)
-        except Exception as error:
-            traceback.print_exc()
-            told = {"error": f"{type(error).__name__}: {error}"}
-        pipe.send(told)
+    with limited_threads(threads):
+        for module in imports:
+            import_module(module)
+        pipe.send(True)
+        tasks: list[Task] = []
+        while (plan := asked(pipe)) is not None:
+            try:
+                told = timed(tasks[0], plan) if tasks else made(build, tasks)
+            except Exception as error:
+                traceback.print_exc()
+                told = {"error": f"{type(error).__name__}: {error}"}
+            pipe.send(told)
 
 
 def made(build: Build, tasks: list[Task]) -> dict[str, Any]:
@@ -199,12 +201,20 @@ def made(build: Build, tasks: list[Task]) -> dict[str, Any]:
     return dict(tasks[0].about)
 
 
-def limit_threads(threads: int) -> None:
-    """Let torch use so many; 0 leaves it alone."""
-    if threads:
-        import torch
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Within, torch uses so many, whatever is set meanwhile; 0 leaves it alone."""
+    if not threads:
+        yield
+        return
+    import torch
 
-        torch.set_num_threads(threads)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def timed(task: Task, plan: str = "") -> dict[str, Any]:

@@ -3,8 +3,10 @@
 import json
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 
 from benchmarks.performance import on_paper, tables
 from benchmarks.performance.contestants import Contestant
@@ -13,6 +15,7 @@ from benchmarks.performance.gates import gates
 from benchmarks.performance.record import Record
 from benchmarks.performance.result import assemble
 from benchmarks.performance.rounds import scaled, summary, take_turns
+from benchmarks.performance.workers import Here
 from benchmarks.performance.workload import Workload, brain_slices, thinned
 from recoseg_hf.imaging.phantom import simulate_case
 
@@ -334,3 +337,21 @@ def test_a_thinned_case_holds_its_middle_slices():
     assert thin.t1.affine[2, 3] == whole.t1.affine[2, 3] + 18 * whole.t1.affine[2, 2]
     assert brain_slices(thin) == 12
     assert workload((240, 240, 155)).padded == (240, 240, 160)
+
+
+class Threaded:
+    """A task that tells how many threads it has, and takes others."""
+
+    about: ClassVar = {}
+
+    def run(self) -> dict:
+        found = {"threads": torch.get_num_threads()}
+        torch.set_num_threads(3)
+        return found
+
+
+def test_what_stands_in_for_a_worker_leaves_torch_its_threads(threads):
+    threads(2)
+    here = Here(Threaded, threads=1)
+    assert [here.run()["threads"], here.run()["threads"]] == [1, 1]
+    assert torch.get_num_threads() == 2
