@@ -85,6 +85,11 @@ class Row:
         return vary_system(target, target, settings=settings) if settings else target
 
 
+def _small_variant(title: str, drawn_by: str | None, **settings: str) -> Row:
+    """ReCoSeg small's net with other settings."""
+    return Row(title, "recoseg_small", drawn_by, _SMALL, changes={"settings": settings}, full_size=True)
+
+
 ROWS: dict[str, Row] = {
     "unet2d": Row("UNet2D", "unet2d", published="UNet2D"),
     "unet2d_t1ce": Row("UNet2D + T1ce", "unet2d_t1ce"),
@@ -97,29 +102,11 @@ ROWS: dict[str, Row] = {
         "ReCoSeg++", "recoseg_plus_plus", "recoseg_plus_plus", _PAPER, _PAPER, published="ReCoSeg++"
     ),
     "recoseg_small": Row("ReCoSeg small", "recoseg_small", "recoseg_small", _SMALL, _SMALL, full_size=True),
-    "small_t1ce": Row(
-        "ReCoSeg small's net + T1ce, no residual",
-        "recoseg_small",
-        training=_SMALL,
-        changes={"settings": {"segmenter_inputs": "flair,t1,t2,t1ce"}},
-        full_size=True,
+    "small_t1ce": _small_variant("ReCoSeg small's net + T1ce, no residual", None, segmenter_inputs="flair,t1,t2,t1ce"),
+    "small_both": _small_variant(
+        "ReCoSeg small + T1ce", "recoseg_small", segmenter_inputs="flair,t1,t2,t1ce,residual"
     ),
-    "small_both": Row(
-        "ReCoSeg small + T1ce",
-        "recoseg_small",
-        "recoseg_small",
-        _SMALL,
-        changes={"settings": {"segmenter_inputs": "flair,t1,t2,t1ce,residual"}},
-        full_size=True,
-    ),
-    "small_wt": Row(
-        "ReCoSeg small, WT alone",
-        "recoseg_small",
-        "recoseg_small",
-        _SMALL,
-        changes={"settings": {"regions": "wt"}},
-        full_size=True,
-    ),
+    "small_wt": _small_variant("ReCoSeg small, WT alone", "recoseg_small", regions="wt"),
     "unet2d_static": Row("static residual |T1ce - T1|", "unet2d_static"),
     "linear_schedule": Row(
         "ReCoSeg++, linear schedule",
