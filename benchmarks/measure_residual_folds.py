@@ -112,7 +112,8 @@ def open_caches(folders: Sequence[Path]) -> list:
 def dice(run: Path, cache: Path, batch_size: int) -> list[Values]:
     """Dice of each validation subject and region at a threshold of one half, in the order of the slices."""
     pipeline = load_pipeline(run, dtype=torch.float32)
-    dataset = SliceDataset(load_from_disk(str(cache))["validation"], pipeline.config.context_slices)
+    config, table = pipeline.config, load_from_disk(str(cache))["validation"]
+    dataset = SliceDataset(table, config.context_slices, slice_step=config.slice_step)
     check_residuals(cache, pipeline, dataset.chosen_subjects())
     scores = subject_dice(pipeline, dataset, batch_size)
     return [{f"dice_{name}": values[0] for name, values in regions.items()} for regions in scores.values()]

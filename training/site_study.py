@@ -105,7 +105,8 @@ def plan_study(own: argparse.Namespace, rest: Sequence[str]) -> Study:
     if not own.allow_seen:
         sites.check_unseen(subjects_seen(model) or (), model)
         sites.check_unseen(list(map(subject_hash, seen)), f"synthesizer of {data}")
-    slices = SliceDataset(_joined(tables), start.config.context_slices, own.measure_every, everyone)
+    seen_apart = start.config.context_slices, own.measure_every, everyone, start.config.slice_step
+    slices = SliceDataset(_joined(tables), *seen_apart)
     return Study(own, common, start, sites, slices, len({*sites.target, *sites.source_test} & set(seen)))
 
 

@@ -96,7 +96,7 @@ def open_data(options: SegmenterOptions, pipeline: ReCoSegPipeline) -> TrainingD
     settings = SliceSettings.of_pipeline(pipeline.config)
     if columns:
         options = with_residuals(options, settings)
-    data = open_training_data(options, settings, pipeline.config.context_slices, columns)
+    data = open_training_data(options, settings, pipeline.config.context_slices, columns, pipeline.config.slice_step)
     if columns:
         judged = data.validation.chosen_subjects()
         check_residuals(options.train_data_dir, pipeline, judged, options.allow_other_synthesizer)

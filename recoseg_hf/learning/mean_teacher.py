@@ -18,6 +18,7 @@ from torch import nn
 
 from recoseg_hf.errors import InputError
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions
+from recoseg_hf.learning.cropping import crop_images
 from recoseg_hf.learning.losses import soft_dice_loss
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.segmentation import SourceMix, guided_images, segmenter_logits, warp_images
@@ -123,6 +124,7 @@ def consistency_step_loss(
     labels = sources.draw(randomness).to(device)
     transform = draw_transform(stronger(augmentation or UNMOVED), randomness).to(device)
     weak = warp_images(guided_images(pipeline, batch, labels), transform)
+    weak, _ = crop_images(pipeline, weak, batch["regions"])
     strong = weak | {"conditions": jitter_conditions(weak["conditions"], transform)}
     with torch.no_grad():
         probability = segmenter_logits(teacher, pipeline, weak, labels).sigmoid()

@@ -4,12 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import EllipsisType
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, Transform, draw_transform, jitter_conditions, warp
+from recoseg_hf.learning.cropping import Crops, crop_images
 from recoseg_hf.learning.losses import segmentation_loss
 from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
@@ -87,7 +89,8 @@ def augmented_slices(
     """What one training step shows the segmenter, where the batch is; arguments as for `segmentation_step_loss`.
 
     Returns:
-        The images of `guided_images`, the regions (B, R, S, S), and each slice's residual source, int64 (B,).
+        The images of `guided_images`, the regions (B, R, S, S), and each slice's residual source, int64 (B,); cut to
+        the brain for a pipeline that does so.
     """
     device = batch["conditions"].device
     labels = sources.draw(randomness).to(device)
@@ -95,7 +98,7 @@ def augmented_slices(
     target = batch["regions"][:, [REGIONS.index(name) for name in pipeline.region_names]]
     if augmentation is not None:
         images, target = _augment(images, target, draw_transform(augmentation, randomness).to(device))
-    return images, target, labels
+    return *crop_images(pipeline, images, target), labels
 
 
 def segmenter_logits(
@@ -139,6 +142,7 @@ def guided_images(
         labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
     """
     needed = {column for channel in pipeline.channels for column in _COLUMNS_OF.get(channel, ())}
+    needed |= {"brain"} if pipeline.window_multiple else set()
     images = {name: batch[name] for name in ("conditions", *sorted(needed)) if name in batch}
     if "residual" not in pipeline.channels:
         return images
@@ -269,14 +273,26 @@ def _subject_counts(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pixels in mask and reference, and in one plus in the other; each (regions, thresholds)."""
     regions = [REGIONS.index(name) for name in pipeline.region_names]
+    window = _window_of(pipeline, dataset, items, batch_size)
     overlap = total = torch.zeros(len(regions), len(thresholds))
     for first in range(0, len(items), batch_size):
         batch = dataset.batch(items[first : first + batch_size])
         labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
-        inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels), labels)
+        inputs = segmenter_inputs(pipeline, guided_images(pipeline, batch, labels), labels)[window]
         probability = pipeline.segment_slices(inputs.to(pipeline._execution_device), source).cpu()
         found = torch.stack([probability > threshold for threshold in thresholds], dim=2)
-        real = (batch["regions"][:, regions] > 0.5).unsqueeze(2)
+        real = (batch["regions"][:, regions] > 0.5)[window].unsqueeze(2)
         overlap = overlap + (found & real).sum((0, 3, 4))
         total = total + found.sum((0, 3, 4)) + real.sum((0, 3, 4))
     return overlap, total
+
+
+def _window_of(
+    pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], batch_size: int
+) -> tuple[slice | EllipsisType, ...]:
+    """What the nets see of a volume's slices, as an index; its slices hold all of its brain that there is."""
+    if pipeline.window_multiple is None:
+        return (...,)
+    parts = (dataset.batch(items[first : first + batch_size]) for first in range(0, len(items), batch_size))
+    brain = torch.stack([part["brain"].flatten(0, 2).amax(dim=0) for part in parts])[:, None]
+    return Crops.of_volume(brain, pipeline.window_multiple, 1).index(0)

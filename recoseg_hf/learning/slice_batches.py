@@ -36,13 +36,21 @@ class SliceDataset(Dataset):
         context_slices: neighbours on each side.
         every: keep each n-th slice only (a quicker validation).
         subjects: keep these subjects only; None keeps all.
+        slice_step: how many slices apart neighbours are.
     """
 
-    def __init__(self, table: Any, context_slices: int = 0, every: int = 1, subjects: Collection[str] | None = None):
+    def __init__(
+        self,
+        table: Any,
+        context_slices: int = 0,
+        every: int = 1,
+        subjects: Collection[str] | None = None,
+        slice_step: int = 1,
+    ):
         self.subjects: list[str] = table["subject"][:]
         wanted = set(self.subjects if subjects is None else subjects)
         self.rows: Sequence[int] = [row for row, subject in enumerate(self.subjects) if subject in wanted][::every]
-        self.context_slices = context_slices
+        self.context_slices, self.slice_step = context_slices, slice_step
         self.neighbour_columns = [name for name in NEIGHBOUR_COLUMNS if name in table.column_names]
         self.own_columns = [name for name in OWN_COLUMNS if name in table.column_names]
         counted = [TUMOUR_PIXELS] if TUMOUR_PIXELS in table.column_names else []
@@ -126,7 +134,7 @@ class SliceDataset(Dataset):
 
     def _window(self, row: int) -> list[int]:
         offsets = range(-self.context_slices, self.context_slices + 1)
-        return [min(max(row + offset, self._first[row]), self._last[row]) for offset in offsets]
+        return [min(max(row + offset * self.slice_step, self._first[row]), self._last[row]) for offset in offsets]
 
 
 def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:

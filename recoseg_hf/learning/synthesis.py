@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
+from recoseg_hf.learning.cropping import Crops, draw_cropped
 from recoseg_hf.learning.losses import reconstruction_loss
 from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
@@ -83,7 +85,7 @@ def synthesis_loss(
         levels: where the timesteps are drawn from.
     """
     scheduler, fold = pipeline.scheduler, pipeline.config.pixel_unshuffle
-    conditions, clean = augmented_pair(batch, randomness, augmentation)
+    conditions, clean = augmented_pair(batch, randomness, augmentation, pipeline.window_multiple)
     timesteps = levels.draw(scheduler, randomness)
     noise = randomness.normal(*clean.shape[1:])
     device = next(net.parameters()).device
@@ -100,15 +102,24 @@ def synthesis_loss(
 
 
 def augmented_pair(
-    batch: Mapping[str, torch.Tensor], randomness: SampleRandomness, augmentation: AugmentationSettings | None
+    batch: Mapping[str, torch.Tensor],
+    randomness: SampleRandomness,
+    augmentation: AugmentationSettings | None,
+    window_multiple: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Conditions (B, 3, S, S) and T1ce (B, 1, S, S) in [-1, 1] under one spatial transform."""
-    conditions, t1ce = batch["conditions"], batch["t1ce"]
+    """Conditions (B, 3, S, S) and T1ce (B, 1, S, S) in [-1, 1] under one spatial transform.
+
+    Cut to the brain where a window's multiple is named, see `ReCoSegPipeline.window_multiple`.
+    """
+    names = ("conditions", "t1ce") if window_multiple is None else ("conditions", "t1ce", "brain")
+    images = torch.cat([batch[name] for name in names], dim=2)
     if augmentation is not None:
-        transform = draw_transform(augmentation, randomness).to(conditions.device)
-        conditions, t1ce = warp(torch.cat([conditions, t1ce], dim=2), transform).split([3, 1], dim=2)
-        conditions = jitter_conditions(conditions, transform)
-    return conditions[:, 0], 2 * t1ce[:, 0] - 1
+        transform = draw_transform(augmentation, randomness).to(images.device)
+        images = warp(images, transform)
+        images = torch.cat([jitter_conditions(images[:, :, :3], transform), images[:, :, 3:]], dim=2)
+    if window_multiple is not None:
+        images = Crops.around(images[:, 0, 4], window_multiple).cut(images)
+    return images[:, 0, :3], 2 * images[:, 0, 3:4] - 1
 
 
 def _target(scheduler, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
@@ -152,10 +163,15 @@ def _subject_errors(
     pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], steps: int, batch_size: int, seed: int
 ) -> tuple[float, float]:
     squared = absolute = count = 0.0
+    brain = torch.cat(
+        [dataset.batch(items[first : first + batch_size])["brain"][:, 0] for first in range(0, len(items), batch_size)]
+    )
     for first in range(0, len(items), batch_size):
         chosen = items[first : first + batch_size]
         batch = dataset.batch(chosen)
-        synthetic = pipeline.denoise(batch["conditions"][:, 0], slice_generators(seed, chosen, 0), steps)
+        generators = slice_generators(seed, chosen, 0)
+        draw = partial(pipeline.denoise, generators=generators, steps=steps)
+        synthetic = draw_cropped(pipeline, brain, batch["conditions"][:, 0], draw)
         error = (synthetic - batch["t1ce"][:, 0])[batch["brain"][:, 0] > 0]
         squared += error.square().sum().item()
         absolute += error.abs().sum().item()

@@ -68,7 +68,11 @@ class TrainingData:
 
 
 def open_training_data(
-    options: TrainingOptions, settings: SliceSettings, context_slices: int = 0, columns: Sequence[str] = ()
+    options: TrainingOptions,
+    settings: SliceSettings,
+    context_slices: int = 0,
+    columns: Sequence[str] = (),
+    slice_step: int = 1,
 ) -> TrainingData:
     """Open the data of a run: as prepared or as `--split` chooses, without the subjects of a fold that is left out.
 
@@ -77,6 +81,7 @@ def open_training_data(
         settings: of the pipeline.
         context_slices: neighbours on each side.
         columns: needed beside those of `recoseg prepare`.
+        slice_step: how many slices apart neighbours are.
 
     Raises:
         InputError: the data or the split cannot be used.
@@ -92,9 +97,9 @@ def open_training_data(
         held_out = folds(chosen["train"], options.num_folds, options.fold_seed)[options.fold]
         chosen = chosen | {"train": [subject for subject in chosen["train"] if subject not in held_out]}
     return TrainingData(
-        train=SliceDataset(tables["train"], context_slices, subjects=chosen["train"]),
+        train=SliceDataset(tables["train"], context_slices, subjects=chosen["train"], slice_step=slice_step),
         validation=SliceDataset(
-            tables["validation"], context_slices, options.validation_every, subjects=chosen["validation"]
+            tables["validation"], context_slices, options.validation_every, chosen["validation"], slice_step
         ),
         source=sha256_file(folder / MANIFEST),
         without_labels=frozenset(read_manifest(folder).get(UNLABELLED, ())),

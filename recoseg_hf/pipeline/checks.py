@@ -11,6 +11,8 @@ import torch
 
 MOST_SAMPLES = 1000
 """More would only take time: the mean of 1000 draws is known to 3 % of their spread."""
+MOST_SLICES_APART = 5
+"""Lesions are found from 5 mm on; between slices further apart one could hide."""
 
 
 def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
@@ -31,22 +33,30 @@ def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
         "residual_clip": 0 < config["residual_clip"] <= 1,
         "slice_smoothing": 0 <= config["slice_smoothing"] <= 10,
         "region_threshold": 0 < config["region_threshold"] < 1,
+        "slice_step": 1 <= config["slice_step"] <= MOST_SLICES_APART,
     }
     wrong = ", ".join(f"{name}={config[name]}" for name, holds in fine.items() if not holds)
     if wrong:
         raise ValueError(
             f"{wrong}; expected 0 <= lower_percentile < upper_percentile <= 100, mask_threshold within (0, 1), "
-            "seed_threshold within [0, 1), residual_clip within (0, 1], slice_smoothing within [0, 10] mm and "
-            "region_threshold within (0, 1)."
+            "seed_threshold within [0, 1), residual_clip within (0, 1], slice_smoothing within [0, 10] mm, "
+            f"region_threshold within (0, 1) and slice_step from 1 to {MOST_SLICES_APART}."
         )
-    size, fold = config["image_size"], config["pixel_unshuffle"]
-    halvings = max(len(net.config.get("block_out_channels", [0])) for net in nets) - 1
-    multiple = fold * 2**halvings
+    size, fold, multiple = config["image_size"], config["pixel_unshuffle"], least_multiple(config, nets)
     if size % multiple:
         raise ValueError(
-            f"image_size={size} cannot be folded by {fold} and halved {halvings} times; expected a multiple of "
+            f"image_size={size} cannot be folded by {fold} and halved {_halvings(nets)} times; expected a multiple of "
             f"{multiple}, such as {-(-size // multiple) * multiple}."
         )
+
+
+def least_multiple(config: Mapping[str, Any], nets: Sequence[Any | None]) -> int:
+    """Return what a side must be a multiple of for the nets to fold and halve it."""
+    return config["pixel_unshuffle"] * 2 ** _halvings(nets)
+
+
+def _halvings(nets: Sequence[Any | None]) -> int:
+    return max(len(net.config.get("block_out_channels", [0])) for net in nets if net is not None) - 1
 
 
 def check_nets(

@@ -109,6 +109,6 @@ def slice_generators(seed: int, positions: Sequence[int], sample: int) -> list[t
     return [torch.Generator().manual_seed(int(state.generate_state(1, np.uint64)[0] >> 1)) for state in states]
 
 
-def slice_noise(generators: Sequence[torch.Generator], size: int) -> torch.Tensor:
-    """Unit Gaussian noise (B, 1, size, size), slice by slice from its own generator."""
-    return torch.stack([torch.randn(1, size, size, generator=generator) for generator in generators])
+def slice_noise(generators: Sequence[torch.Generator], size: Sequence[int]) -> torch.Tensor:
+    """Unit Gaussian noise (B, 1, *size), slice by slice from its own generator."""
+    return torch.stack([torch.randn(1, *size, generator=generator) for generator in generators])

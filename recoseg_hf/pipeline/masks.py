@@ -28,6 +28,34 @@ def smooth_through_slices(probabilities: torch.Tensor, brain: torch.Tensor, sigm
     return torch.where(count > 0, total / count.clamp_min(1e-6), probabilities)
 
 
+def between_slices(maps: torch.Tensor, brain: torch.Tensor, step: int, count: int) -> torch.Tensor:
+    """Fill in the slices that were left out: linearly, from the computed ones below and above that hold brain there.
+
+    Args:
+        maps: float32 (M, C, S, S), each `step`-th of `count` slices from the first.
+        brain: (M, 1, S, S), true where there is brain.
+        step: 1 returns `maps`.
+        count: of all slices.
+
+    Returns:
+        float32 (count, C, S, S).
+    """
+    if step == 1:
+        return maps
+    whole = maps.new_empty(count, *maps.shape[1:])
+    whole[::step] = maps
+    for offset in range(1, step):
+        places = torch.arange(len(whole[offset::step]))
+        pair = places, (places + 1).clamp(max=len(maps) - 1)
+        shares = torch.tensor([1 - offset / step, offset / step])
+        weights = [share * brain[place] for share, place in zip(shares, pair, strict=True)]
+        total = weights[0] + weights[1]
+        below, above = (torch.where(total > 0, weight, share) for weight, share in zip(weights, shares, strict=True))
+        blended = below * maps[pair[0]] + above * maps[pair[1]]
+        whole[offset::step] = blended / torch.where(total > 0, total, 1)
+    return whole
+
+
 def seeded_mask(probability: np.ndarray, threshold: float, seed_threshold: float = 0.0) -> np.ndarray:
     """Threshold a volume and keep what hangs together with a confident voxel (hysteresis, Canny 1986).
 

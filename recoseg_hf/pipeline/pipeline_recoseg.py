@@ -11,7 +11,15 @@ import torch.nn.functional as F
 from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
-from .checks import check_counts, check_images, check_measurement, check_nets, check_scheduler, check_settings
+from .checks import (
+    check_counts,
+    check_images,
+    check_measurement,
+    check_nets,
+    check_scheduler,
+    check_settings,
+    least_multiple,
+)
 from .conventions import (
     INNER_THRESHOLD,
     REGIONS,
@@ -24,9 +32,9 @@ from .conventions import (
 from .denoising import reverse_process, slice_generators, slice_noise, within_range
 from .fresh import build_system
 from .independence import run_slices_apart
-from .masks import seeded_mask, smooth_through_slices
+from .masks import between_slices, seeded_mask, smooth_through_slices
 from .measurement import Measurement
-from .memory import run_in_batches
+from .memory import align_weights, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
@@ -63,6 +71,9 @@ class ReCoSegPipeline(DiffusionPipeline):
         flip_average: average the segmenter over the slice and its left-right mirror image.
         slice_smoothing: standard deviation in mm of `smooth_through_slices`; 0 is the paper's.
         region_threshold: on the probability of TC and ET, within the mask, see `nested_labels`.
+        slice_step: the nets see each n-th slice, and neighbours that far apart; what lies between is interpolated.
+            1 is the paper's.
+        crop_to_brain: leave out the rows and columns of the grid that no brain of the volume touches.
 
     Raises:
         ValueError: if a setting is out of its range, or the nets do not fit the settings.
@@ -93,6 +104,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         flip_average: bool = False,
         slice_smoothing: float = 0.0,
         region_threshold: float = INNER_THRESHOLD,
+        slice_step: int = 1,
+        crop_to_brain: bool = False,
     ):
         super().__init__()
         self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
@@ -113,6 +126,8 @@ class ReCoSegPipeline(DiffusionPipeline):
             flip_average=flip_average,
             slice_smoothing=slice_smoothing,
             region_threshold=region_threshold,
+            slice_step=slice_step,
+            crop_to_brain=crop_to_brain,
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
@@ -140,9 +155,12 @@ class ReCoSegPipeline(DiffusionPipeline):
             pretrained_model_name_or_path = EMBEDDED_MODEL
         default_dtype = torch.get_default_dtype()
         try:
-            return super().from_pretrained(str(pretrained_model_name_or_path), **kwargs)
+            found = super().from_pretrained(str(pretrained_model_name_or_path), **kwargs)
         finally:  # diffusers sets `dtype` as torch's default while a net is built, and leaves it there if that fails
             torch.set_default_dtype(default_dtype)
+        if isinstance(found, cls):  # a folder may name another class
+            align_weights(found.components.values())
+        return found
 
     @classmethod
     def from_config_folder(cls, folder: str | Path, seed: int = 0) -> "ReCoSegPipeline":
@@ -260,12 +278,17 @@ class ReCoSegPipeline(DiffusionPipeline):
         maps |= self._drawn_maps(stack, draws)
         if residual is not None:
             maps["residual"] = residual
+        slices = len(stack.source_brain)
+        maps = {name: between_slices(each, stack.brain, stack.slice_step, slices) for name, each in maps.items()}
         return StackResult(stack.grid, stack.source_brain, maps, source, threshold)
 
     def preprocess(
         self, images: Mapping[str, torch.Tensor], t1ce_measurement: Measurement | None = None
     ) -> PreparedStack:
-        """Bring one volume, float32 (N, H, W) by modality, to the nets' grid; training data is made by this too."""
+        """Bring one volume, float32 (N, H, W) by modality, to what the nets see of their grid.
+
+        With a `t1ce_measurement` each slice is seen: a thick one is the mean of several.
+        """
         config, seen = self.config, None
         if t1ce_measurement is not None:
             seen = t1ce_measurement.slices_seen(len(images["flair"]))
@@ -280,7 +303,14 @@ class ReCoSegPipeline(DiffusionPipeline):
             config.normalization,
             seen,
             "static_residual" in self.channels,
+            config.slice_step if t1ce_measurement is None else 1,
+            self.window_multiple,
         )
+
+    @property
+    def window_multiple(self) -> int | None:
+        """Of which the sides of the brain's window are a multiple; None for nets that see their whole grid."""
+        return least_multiple(self.config, [self.synthesizer, self.segmenter]) if self.config.crop_to_brain else None
 
     def resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
         """Say which residual source a call uses for what it was asked, None included.
@@ -335,7 +365,7 @@ class ReCoSegPipeline(DiffusionPipeline):
                         if callback is not None:
                             callback(self, step, int(timestep), {"done": so_far, "total": total})
 
-                    owners = [0] * len(batch) if shared_noise else batch.tolist()
+                    owners = [0] * len(batch) if shared_noise else (batch * stack.slice_step).tolist()
                     generators = slice_generators(seed, owners, sample)
                     embed = None
                     if measurement is not None:
@@ -373,7 +403,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         device = self._execution_device
         check_scheduler(self.scheduler.config)
         folded = self._fold(conditions.to(device))
-        noise = self._fold(slice_noise(generators, self.config.image_size).to(device))
+        noise = self._fold(slice_noise(generators, conditions.shape[-2:]).to(device))
 
         def predict(seen: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
             return self._run(self.synthesizer, torch.cat([seen, folded], dim=1), timestep)
@@ -404,9 +434,10 @@ class ReCoSegPipeline(DiffusionPipeline):
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
         positions, inputs = self._channels_of(stack, draws, residual, source)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
+        apart = self.config.slice_step // stack.slice_step
 
         def segment(batch: torch.Tensor) -> None:
-            seen = with_context(inputs, batch, self.config.context_slices).to(self._execution_device)
+            seen = with_context(inputs, batch, self.config.context_slices, apart).to(self._execution_device)
             probability = self.segment_slices(seen, source)
             if self.config.flip_average:
                 mirrored = self.segment_slices(seen.flip(-2), source)
@@ -414,7 +445,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             probabilities[positions[batch]] = probability.cpu()
 
         run_in_batches(segment, torch.arange(len(positions)), batch_size)
-        return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing)
+        return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing / stack.slice_step)
 
     def _channels_of(
         self, stack: PreparedStack, draws: torch.Tensor | None, residual: torch.Tensor | None, source: str

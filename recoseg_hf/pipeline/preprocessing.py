@@ -5,7 +5,8 @@ not depend on how much tumour it holds.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -130,6 +131,7 @@ class ModelGrid:
         top, left: the window's first row and column; negative where the window reaches over the slice's edge.
         field_of_view: the window's side in source pixels (mm).
         image_size: the window's side in pixels of the nets.
+        rows, columns: which of these pixels there are, see `narrowed`.
     """
 
     height: int
@@ -138,6 +140,8 @@ class ModelGrid:
     left: int
     field_of_view: int
     image_size: int
+    rows: slice = field(default_factory=partial(slice, None))
+    columns: slice = field(default_factory=partial(slice, None))
 
     @classmethod
     def around(cls, brain: torch.Tensor, field_of_view: int, image_size: int) -> "ModelGrid":
@@ -154,22 +158,39 @@ class ModelGrid:
         top, left = ((a + b + 1 - side) // 2 for a, b in zip(first, last, strict=True))
         return cls(brain.shape[1], brain.shape[2], top, left, side, image_size)
 
+    def narrowed(self, brain: torch.Tensor, multiple: int) -> "ModelGrid":
+        """Leave out rows and columns of the nets' pixels that no brain touches.
+
+        Args:
+            brain: as for `around`.
+            multiple: of which the sides stay a multiple; `image_size` is one.
+        """
+        seen, per_pixel = brain.numpy().any(axis=0), self.field_of_view / self.image_size
+        sides = []
+        for axis, start in ((1, self.top), (0, self.left)):
+            first, last = np.flatnonzero(seen.any(axis=axis))[[0, -1]] - start
+            begin, end = int(first / per_pixel), int(np.ceil((last + 1) / per_pixel))
+            side = -(-(end - begin) // multiple) * multiple
+            begin = min(max((begin + end - side) // 2, 0), self.image_size - side)
+            sides.append(slice(begin, begin + side))
+        return replace(self, rows=sides[0], columns=sides[1])
+
     def to_model(self, stack: torch.Tensor, background: float = 0.0) -> torch.Tensor:
-        """(N, H, W) on the source grid to (N, 1, S, S) on the nets' grid, without aliasing."""
+        """(N, H, W) on the source grid to (N, 1, S, S) on the nets' grid, or what is left of it, without aliasing."""
         rows, columns, (above, left) = self._shares()
         inside = stack[:, rows, columns].float()
         if self.image_size == self.field_of_view:
             margins = (left, self.field_of_view - left - inside.shape[2], above)
-            return F.pad(inside, (*margins, self.field_of_view - above - inside.shape[1]), value=background)[:, None]
+            padded = F.pad(inside, (*margins, self.field_of_view - above - inside.shape[1]), value=background)
+            return padded[:, None, self.rows, self.columns]
         weights = _resizing(self.field_of_view, self.image_size)
-        down, across = (
-            weights[:, start : start + n] for start, n in zip((above, left), inside.shape[1:], strict=True)
-        )
+        down = weights[self.rows, above : above + inside.shape[1]]
+        across = weights[self.columns, left : left + inside.shape[2]]
         resized = _resized(inside - background if background else inside, down, across)
         return (resized + background if background else resized)[:, None]
 
     def to_source(self, stack: torch.Tensor, columns_first: bool = False) -> torch.Tensor:
-        """(N, 1, S, S) on the nets' grid to (N, H, W) on the source grid; zero outside the window.
+        """(N, 1, S, S) on the nets' grid, or what is left of it, to (N, H, W) on the source grid; zero outside.
 
         Args:
             stack: on the nets' grid.
@@ -179,10 +200,12 @@ class ModelGrid:
         count, across = rows.stop - rows.start, columns.stop - columns.start
         window = stack.float()[:, 0]
         if self.image_size == self.field_of_view:
-            inside = window[:, above : above + count, left : left + across].clone()
+            square = torch.zeros(len(stack), self.image_size, self.image_size)
+            square[:, self.rows, self.columns] = window
+            inside = square[:, above : above + count, left : left + across].clone()
         else:
             weights = _resizing(self.image_size, self.field_of_view)
-            parts = weights[above : above + count], weights[left : left + across]
+            parts = weights[above : above + count, self.rows], weights[left : left + across, self.columns]
             inside = (
                 _resized(window.transpose(1, 2), *parts[::-1]).transpose(1, 2)
                 if columns_first
@@ -240,13 +263,14 @@ class PreparedStack:
     """One volume as the nets see it.
 
     Attributes:
-        conditions: float32 (N, 3, S, S), FLAIR, T1 and T2, zero mean and unit variance in the brain.
-        t1: float32 (N, 1, S, S) in [0, 1], for the static residual; None where it was not asked for.
-        t1ce: float32 (N, 1, S, S) in [0, 1], or None.
-        brain: bool (N, 1, S, S).
+        conditions: float32 (M, 3, S, S), FLAIR, T1 and T2, zero mean and unit variance in the brain.
+        t1: float32 (M, 1, S, S) in [0, 1], for the static residual; None where it was not asked for.
+        t1ce: float32 (M, 1, S, S) in [0, 1], or None.
+        brain: bool (M, 1, S, S).
         source_brain: bool (N, H, W).
         grid: the window between the two grids.
         t1ce_scale: units of the T1ce; those of T1 where there is no T1ce.
+        slice_step: the M slices are each n-th of the N.
     """
 
     conditions: torch.Tensor
@@ -256,6 +280,7 @@ class PreparedStack:
     source_brain: torch.Tensor
     grid: ModelGrid
     t1ce_scale: IntensityScale
+    slice_step: int = 1
 
     def filled_slices(self) -> torch.Tensor:
         """Positions of the slices that hold brain on the nets' grid, int64, lowest first; only these are computed."""
@@ -271,6 +296,8 @@ def prepare_stack(
     normalization: str = "zscore",
     t1ce_slices: torch.Tensor | None = None,
     with_t1: bool = True,
+    slice_step: int = 1,
+    window_multiple: int | None = None,
 ) -> PreparedStack:
     """Clip, normalise and resample one volume (paper, section "Pre-processing": percentiles 1 and 99, z-score).
 
@@ -283,6 +310,8 @@ def prepare_stack(
         normalization: see `IntensityScale.measure`.
         t1ce_slices: bool (N,), where T1ce was measured, from which its statistics are taken; None is everywhere.
         with_t1: False leaves `PreparedStack.t1` out, for a model that does not look at it.
+        slice_step: keep each n-th slice; statistics are those of all.
+        window_multiple: keep the rows and columns that hold brain, see `ModelGrid.narrowed`; None keeps all.
 
     Raises:
         ValueError: naming the modality, if one is constant or empty.
@@ -297,12 +326,15 @@ def prepare_stack(
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     grid = ModelGrid.around(brain, field_of_view, image_size)
+    if window_multiple is not None:
+        grid = grid.narrowed(brain, window_multiple)
+    kept, inside = {name: stack[::slice_step] for name, stack in images.items()}, brain[::slice_step]
     conditions = [
-        scales[name].standardize(grid.to_model(scales[name].clip(images[name], brain), background=scales[name].low))
+        scales[name].standardize(grid.to_model(scales[name].clip(kept[name], inside), background=scales[name].low))
         for name in ("flair", "t1", "t2")
     ]
     units = {  # zero is the background here, so that the window's edge and the brain's outside look alike
-        name: grid.to_model(scales[name].to_unit(images[name]).mul_(brain))
+        name: grid.to_model(scales[name].to_unit(kept[name]).mul_(inside))
         for name in (("t1", "t1ce") if with_t1 else ("t1ce",))
         if name in images
     }
@@ -310,14 +342,17 @@ def prepare_stack(
         conditions=torch.cat(conditions, dim=1),
         t1=units.get("t1"),
         t1ce=units.get("t1ce"),
-        brain=grid.to_model(brain) > _MORE_THAN_HALF,
+        brain=grid.to_model(inside) > _MORE_THAN_HALF,
         source_brain=brain,
         grid=grid,
         t1ce_scale=scales.get("t1ce", scales["t1"]),
+        slice_step=slice_step,
     )
 
 
-def with_context(stack: torch.Tensor, positions: torch.Tensor, context_slices: int) -> torch.Tensor:
+def with_context(
+    stack: torch.Tensor, positions: torch.Tensor, context_slices: int, slice_step: int = 1
+) -> torch.Tensor:
     """Put each slice's neighbours beside it as channels; past the first and last slice the edge slice is repeated.
 
     Args:
@@ -325,10 +360,11 @@ def with_context(stack: torch.Tensor, positions: torch.Tensor, context_slices: i
             change nothing, and inference sees what training saw.
         positions: int64 (B,), which slices to return.
         context_slices: neighbours on each side; 0 returns the slices as they are.
+        slice_step: how many slices apart neighbours are.
 
     Returns:
         (B, C * (2 * context_slices + 1), S, S), from the lowest neighbour to the highest.
     """
-    offsets = torch.arange(-context_slices, context_slices + 1, device=positions.device)
+    offsets = slice_step * torch.arange(-context_slices, context_slices + 1, device=positions.device)
     neighbours = (positions[:, None] + offsets).clamp(0, len(stack) - 1)
     return stack[neighbours].flatten(1, 2)

@@ -80,15 +80,15 @@ def test_another_prediction_type_is_refused(function):
 
 class TestSliceNoise:
     def test_belongs_to_seed_position_and_sample(self):
-        noise = slice_noise(slice_generators(5, [3, 7], sample=1), 8)
+        noise = slice_noise(slice_generators(5, [3, 7], sample=1), (8, 8))
         assert noise.shape == (2, 1, 8, 8)
-        assert torch.equal(noise[1:], slice_noise(slice_generators(5, [7], sample=1), 8))
-        assert torch.equal(noise.flip(0), slice_noise(slice_generators(5, [7, 3], sample=1), 8))
+        assert torch.equal(noise[1:], slice_noise(slice_generators(5, [7], sample=1), (8, 8)))
+        assert torch.equal(noise.flip(0), slice_noise(slice_generators(5, [7, 3], sample=1), (8, 8)))
 
     def test_differs_by_seed_position_and_sample(self):
-        first = slice_noise(slice_generators(5, [3], sample=0), 8)
+        first = slice_noise(slice_generators(5, [3], sample=0), (8, 8))
         for seed, position, sample in [(6, 3, 0), (5, 4, 0), (5, 3, 1), (3, 5, 0), (0, 3, 5)]:
-            assert not torch.equal(first, slice_noise(slice_generators(seed, [position], sample), 8))
+            assert not torch.equal(first, slice_noise(slice_generators(seed, [position], sample), (8, 8)))
 
     @pytest.mark.parametrize(
         ("seed", "position", "sample", "values"),
@@ -98,13 +98,13 @@ class TestSliceNoise:
         ],
     )
     def test_stays_the_same_between_versions(self, seed, position, sample, values):
-        found = slice_noise(slice_generators(seed, [position], sample), 2)
+        found = slice_noise(slice_generators(seed, [position], sample), (2, 2))
         assert found.flatten().tolist() == pytest.approx(values, abs=1e-6)
 
     def test_is_unit_gaussian(self):
-        noise = slice_noise(slice_generators(0, range(40), sample=0), 32)
+        noise = slice_noise(slice_generators(0, range(40), sample=0), (32, 32))
         assert noise.mean().item() == pytest.approx(0, abs=0.02)
         assert noise.std().item() == pytest.approx(1, abs=0.02)
 
     def test_large_seeds_are_fine(self):
-        assert slice_noise(slice_generators(2**62 - 1, [154], sample=3), 2).isfinite().all()
+        assert slice_noise(slice_generators(2**62 - 1, [154], sample=3), (2, 2)).isfinite().all()
