@@ -4,6 +4,7 @@ Messages read `found; expected what. remedy`, and start with the modality where 
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -152,18 +153,24 @@ def check_images(images: Mapping[str, np.ndarray | torch.Tensor | None]) -> dict
     Raises:
         ValueError: naming the modality, for another shape or values that are not finite.
     """
-    given = {name: _as_float(image) for name, image in images.items() if image is not None}
+    given = {name: image for name, image in images.items() if image is not None}
     shape = tuple(given["flair"].shape)
     if len(shape) != 3:
         raise ValueError(f"flair: its shape is {shape}; expected (N, H, W), the axial slices of one volume.")
     for name, image in given.items():
         if tuple(image.shape) != shape:
             raise ValueError(f"{name}: its shape is {tuple(image.shape)}; expected {shape} as FLAIR has it.")
-        values = image.numpy()
-        if values.size and not np.isfinite([values.min(), values.max()]).all():  # NaN and infinity show in either end
-            broken = int((~image.isfinite()).sum())
-            raise ValueError(f"{name}: {broken} values are NaN or infinite; expected finite intensities.")
-    return given
+    with ThreadPoolExecutor(min(torch.get_num_threads(), len(given))) as pool:  # copies leave Python's lock
+        return dict(zip(given, pool.map(_finite, given, given.values()), strict=True))
+
+
+def _finite(name: str, image: np.ndarray | torch.Tensor) -> torch.Tensor:
+    taken = _as_float(image)
+    values = taken.numpy()
+    if values.size and not np.isfinite([values.min(), values.max()]).all():  # NaN and infinity show in either end
+        broken = int((~taken.isfinite()).sum())
+        raise ValueError(f"{name}: {broken} values are NaN or infinite; expected finite intensities.")
+    return taken
 
 
 def _as_float(image: np.ndarray | torch.Tensor) -> torch.Tensor:
