@@ -147,7 +147,7 @@ class Bare:
     def augment(self, batch: Mapping[str, torch.Tensor], randomness: SampleRandomness) -> None:
         """As the script's own step does."""
         if self.name == "train_synthesizer":
-            augmented_pair(batch, randomness, AugmentationSettings())
+            augmented_pair(batch, randomness, AugmentationSettings(), self.pipeline.window_multiple)
         else:
             augmented_slices(self.pipeline, batch, randomness, AugmentationSettings(), self.options.sources())
 

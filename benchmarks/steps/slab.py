@@ -28,9 +28,10 @@ class SlabPipeline(ReCoSegPipeline):
         """As the pipeline's, once."""
         if self._prepared is None:
             stack = super().preprocess(images, t1ce_measurement)
-            brain = torch.zeros_like(stack.brain)
-            brain[self._inside] = stack.brain[self._inside]
-            self._prepared = replace(stack, brain=brain)
+            seen = torch.zeros(len(stack.source_brain), 1, 1, dtype=torch.bool)
+            seen[self._inside] = True
+            brain = stack.brain & seen[:: stack.slice_step, None]
+            self._prepared = replace(stack, brain=brain, source_brain=stack.source_brain & seen)
         return self._prepared
 
 
@@ -48,6 +49,7 @@ def slab_of(pipeline: ReCoSegPipeline, case: Case, count: int) -> tuple[SlabPipe
     _, regions = prepare_case(case, SliceSettings.of_pipeline(pipeline.config))
     areas = (regions[:, 0] > 0.5).flatten(1).sum(dim=1)
     first = min(max(int(areas.argmax()) - count // 2, 0), max(len(areas) - count, 0))
+    first -= first % pipeline.config.slice_step  # the nets see this one, so that few slices are not none of theirs
     settings = {name: value for name, value in pipeline.config.items() if not name.startswith("_")}
     inside = slice(first, first + count)
     kind = type("SlabOfOneCase", (SlabPipeline,), {"_inside": inside})  # so that what is derived from it has it too

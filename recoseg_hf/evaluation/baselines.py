@@ -140,9 +140,8 @@ class VolumePipeline(ReCoSegPipeline):
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
-        check_settings(
-            dict(self.config) | {"slice_smoothing": 0, "region_threshold": INNER_THRESHOLD}, [synthesizer or segmenter]
-        )
+        absent = {"slice_smoothing": 0, "region_threshold": INNER_THRESHOLD, "slice_step": 1}
+        check_settings(dict(self.config) | absent, [synthesizer or segmenter])
         check_roles(self.config, synthesizer, self.channels, self.region_names)
         check_channels("segmenter", segmenter, len(self.channels), len(self.region_names))
         check_channels("synthesizer", synthesizer, 4 * pixel_unshuffle**2, pixel_unshuffle**2)
@@ -165,10 +164,12 @@ class VolumePipeline(ReCoSegPipeline):
         """This pipeline with the synthesizer of a 2D model, and the steps that it draws in.
 
         Raises:
-            ValueError: the model has no synthesizer, or its grid or intensities are others.
+            ValueError: the model has no synthesizer, or its grid or intensities are others, or it crops to the brain,
+                and its synthesizer never saw as much as this pipeline shows it.
         """
         shared = ("image_size", "field_of_view", "lower_percentile", "upper_percentile", "normalization")
         differing = [f"{name} {model.config[name]}" for name in shared if model.config[name] != self.config[name]]
+        differing += ["crop_to_brain"] if model.window_multiple else []
         if model.synthesizer is None or differing:
             found = ", ".join(differing) or "no synthesizer"
             raise ValueError(f"the 2D model has {found}; expected a synthesizer, and the grid of this one.")

@@ -151,7 +151,13 @@ def preprocessing_settings(pipeline: ReCoSegPipeline) -> dict[str, Any]:
         "orientation": "RAS",
         "slices": "axial, along the last axis of the RAS volume, from the lowest to the highest",
         "voxel_spacing_mm": 1.0,
-        "grid": {"pixels": config.image_size, "field_of_view_mm": config.field_of_view, "centre": "the brain"},
+        "slices_seen": {"each": config.slice_step, "between": "interpolated"},
+        "grid": {
+            "pixels": config.image_size,
+            "field_of_view_mm": config.field_of_view,
+            "centre": "the brain",
+            "crop_to_brain": config.crop_to_brain,
+        },
         "intensities": {
             "clipped_at_percentiles": {"lower": config.lower_percentile, "upper": config.upper_percentile},
             "normalization": config.normalization,

@@ -28,7 +28,7 @@ class SliceDataset(Dataset):
     """One split, one item per slice, each with its neighbours.
 
     Items are float32 tensors: image columns (K, C, S, S) with K = 2 * context_slices + 1 from the lowest neighbour to
-    the highest (past a volume's end its last slice is repeated), `regions` (R, S, S) of the slice itself and, where
+    the highest (past a volume's end the last one is repeated), `regions` (R, S, S) of the slice itself and, where
     residuals have been cached, the volume's scalars `residual_max` and `spread_max`.
 
     Args:
@@ -133,8 +133,10 @@ class SliceDataset(Dataset):
         return {name: values.float() for name, values in found.items()}
 
     def _window(self, row: int) -> list[int]:
-        offsets = range(-self.context_slices, self.context_slices + 1)
-        return [min(max(row + offset * self.slice_step, self._first[row]), self._last[row]) for offset in offsets]
+        apart = self.slice_step
+        below, above = (row - self._first[row]) // apart, (self._last[row] - row) // apart
+        steps = range(-self.context_slices, self.context_slices + 1)
+        return [row + apart * min(max(step, -below), above) for step in steps]
 
 
 def _volume_bounds(subjects: list[str]) -> tuple[list[int], list[int]]:

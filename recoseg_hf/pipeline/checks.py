@@ -34,7 +34,7 @@ def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
         "residual_clip": 0 < config["residual_clip"] <= 1,
         "slice_smoothing": 0 <= config["slice_smoothing"] <= 10,
         "region_threshold": 0 < config["region_threshold"] < 1,
-        "slice_step": 1 <= config["slice_step"] <= MOST_SLICES_APART,
+        "slice_step": isinstance(config["slice_step"], int) and 1 <= config["slice_step"] <= MOST_SLICES_APART,
     }
     wrong = ", ".join(f"{name}={config[name]}" for name, holds in fine.items() if not holds)
     if wrong:

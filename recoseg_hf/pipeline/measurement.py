@@ -5,6 +5,7 @@ image and leaves the rest, the null space of A, to the net: x_0 <- A^+ y + (I - 
 blocks and leaves blocks out, so A^+ repeats a block's value over the block and is zero where nothing was measured.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,6 +40,18 @@ class Measurement:
     def slices_seen(self, count: int) -> torch.Tensor:
         """Bool (count,): which slices of a volume take part in the measurement."""
         return self._is_measured(torch.arange(count) // self.slice_thickness)
+
+    def window_multiple(self, multiple: int, image_size: int) -> int | None:
+        """Of what the sides of a window on the nets' grid are to be a multiple, so that measured pixels fill it.
+
+        Args:
+            multiple: that the nets ask for; of it and of what is returned `image_size` is one.
+            image_size: side of the nets' grid.
+
+        Returns:
+            None where measured pixels do not fill the grid either, which `apply` refuses.
+        """
+        return math.lcm(multiple, self.pixel_size) if image_size % self.pixel_size == 0 else None
 
     def batches(self, positions: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
         """Part slices into batches of at most `size` that cut no thick slice; one thick slice at least.

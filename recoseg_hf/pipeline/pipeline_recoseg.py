@@ -289,9 +289,11 @@ class ReCoSegPipeline(DiffusionPipeline):
 
         With a `t1ce_measurement` each slice is seen: a thick one is the mean of several.
         """
-        config, seen = self.config, None
+        config, seen, multiple = self.config, None, self.window_multiple
+        step = config.get("slice_step", 1)  # the 3D baselines have no such setting
         if t1ce_measurement is not None:
-            seen = t1ce_measurement.slices_seen(len(images["flair"]))
+            seen, step = t1ce_measurement.slices_seen(len(images["flair"])), 1
+            multiple = multiple and t1ce_measurement.window_multiple(multiple, config.image_size)
             if not seen.any():
                 images = {name: image for name, image in images.items() if name != "t1ce"}
         return prepare_stack(
@@ -303,14 +305,15 @@ class ReCoSegPipeline(DiffusionPipeline):
             config.normalization,
             seen,
             "static_residual" in self.channels,
-            config.slice_step if t1ce_measurement is None else 1,
-            self.window_multiple,
+            step,
+            multiple,
         )
 
     @property
     def window_multiple(self) -> int | None:
         """Of which the sides of the brain's window are a multiple; None for nets that see their whole grid."""
-        return least_multiple(self.config, [self.synthesizer, self.segmenter]) if self.config.crop_to_brain else None
+        crops = self.config.get("crop_to_brain", False)  # a setting that the 3D baselines have not
+        return least_multiple(self.config, [self.synthesizer, self.segmenter]) if crops else None
 
     def resolve_source(self, residual_source: str | None, has_t1ce: bool) -> str:
         """Say which residual source a call uses for what it was asked, None included.

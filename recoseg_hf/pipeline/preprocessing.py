@@ -181,11 +181,11 @@ class ModelGrid:
             brain: as for `around`.
             multiple: of which the sides stay a multiple; `image_size` is one.
         """
-        seen, per_pixel = brain.numpy().any(axis=0), self.field_of_view / self.image_size
-        sides = []
+        seen, sides = brain.numpy().any(axis=0), []
         for axis, start in ((1, self.top), (0, self.left)):
-            first, last = np.flatnonzero(seen.any(axis=axis))[[0, -1]] - start
-            begin, end = int(first / per_pixel), int(np.ceil((last + 1) / per_pixel))
+            first, last = (np.flatnonzero(seen.any(axis=axis))[[0, -1]] - start).tolist()
+            begin = first * self.image_size // self.field_of_view
+            end = -(-(last + 1) * self.image_size // self.field_of_view)
             side = -(-(end - begin) // multiple) * multiple
             begin = min(max((begin + end - side) // 2, 0), self.image_size - side)
             sides.append(slice(begin, begin + side))
@@ -326,7 +326,7 @@ def prepare_stack(
         normalization: see `IntensityScale.measure`.
         t1ce_slices: bool (N,), where T1ce was measured, from which its statistics are taken; None is everywhere.
         with_t1: False leaves `PreparedStack.t1` out, for a model that does not look at it.
-        slice_step: keep each n-th slice; statistics, too, are those of the slices that are kept.
+        slice_step: keep each n-th slice, or all where these hold no brain; statistics are those of what is kept.
         window_multiple: keep the rows and columns that hold brain, see `ModelGrid.narrowed`; None keeps all.
 
     Raises:
@@ -378,7 +378,7 @@ def _each(stack: torch.Tensor, step: int) -> torch.Tensor:
 def with_context(
     stack: torch.Tensor, positions: torch.Tensor, context_slices: int, slice_step: int = 1
 ) -> torch.Tensor:
-    """Put each slice's neighbours beside it as channels; past the first and last slice the edge slice is repeated.
+    """Put each slice's neighbours beside it as channels; past an end of the volume the last one is repeated.
 
     Args:
         stack: (N, C, S, S), the slices of a volume that hold brain, in order; so the empty slices around a brain
@@ -390,6 +390,7 @@ def with_context(
     Returns:
         (B, C * (2 * context_slices + 1), S, S), from the lowest neighbour to the highest.
     """
-    offsets = slice_step * torch.arange(-context_slices, context_slices + 1, device=positions.device)
-    neighbours = (positions[:, None] + offsets).clamp(0, len(stack) - 1)
-    return stack[neighbours].flatten(1, 2)
+    steps = torch.arange(-context_slices, context_slices + 1, device=positions.device)
+    below, above = positions // slice_step, (len(stack) - 1 - positions) // slice_step
+    within = torch.minimum(torch.maximum(steps, -below[:, None]), above[:, None])
+    return stack[positions[:, None] + slice_step * within].flatten(1, 2)

@@ -87,7 +87,8 @@ def test_a_card_without_measurements_says_so_and_has_no_model_index(exported):
 
 def test_preprocessing_is_that_of_the_pipeline(exported, tiny_pipeline):
     said = json.loads((exported / "preprocessing.json").read_text())
-    assert said["grid"] == {"pixels": 16, "field_of_view_mm": 24, "centre": "the brain"}
+    assert said["grid"] == {"pixels": 16, "field_of_view_mm": 24, "centre": "the brain", "crop_to_brain": False}
+    assert said["slices_seen"] == {"each": 1, "between": "interpolated"}
     assert said["intensities"]["clipped_at_percentiles"] == {"lower": 1.0, "upper": 99.0}
     assert said["segmenter"]["channels"] == list(tiny_pipeline.channels)
 
