@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MADE_OF_T1CE = {"t1ce", "residual", "static_residual"}
 _ANGLE_TOLERANCE = 1.0  # degrees
+# Off, they change nothing, and what was measured before there were such settings is still of the same model.
+_ADDED_SETTINGS = (("slice_step", 1), ("crop_to_brain", False))
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
 
 
@@ -110,7 +112,8 @@ def weights_sha256(pipeline: ReCoSegPipeline, components: Sequence[str] = ("synt
 
 def configuration_sha256(pipeline: ReCoSegPipeline) -> str:
     """Return the SHA-256 over the settings of pipeline, scheduler and nets; versions and places are left out."""
-    parts = {"pipeline": pipeline.config}
+    own = pipeline.config.items()
+    parts = {"pipeline": {name: value for name, value in own if (name, value) not in _ADDED_SETTINGS}}
     for name in ("scheduler", "synthesizer", "segmenter"):
         component = getattr(pipeline, name)
         parts[name] = {"class": type(component).__name__} | dict(component.config if component is not None else {})

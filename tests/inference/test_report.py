@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from recoseg_hf.inference import load_pipeline, predict_case
 from recoseg_hf.inference.report import configuration_sha256, describe_model, find_warnings, weights_sha256
 from tests.factories import save_case
 from tests.inference.cases import make_case
+from tests.tiny import tiny_pipeline as tiny
 
 CHANNELS = ("flair", "t1", "t2", "residual")
 
@@ -83,6 +85,15 @@ def test_configuration_hash_follows_every_setting(tiny_pipeline, tiny_model):
     clipped = configuration_sha256(loaded)
     loaded.scheduler = DPMSolverMultistepScheduler.from_config(loaded.scheduler.config)
     assert len({before, clipped, configuration_sha256(loaded)}) == 3
+
+
+def test_configuration_hash_is_that_of_before_where_added_settings_are_off():
+    off = configuration_sha256(tiny())
+    assert configuration_sha256(tiny(slice_step=1, crop_to_brain=False)) == off
+    assert len({off, configuration_sha256(tiny(slice_step=2)), configuration_sha256(tiny(crop_to_brain=True))}) == 3
+    older = SimpleNamespace(**tiny().components, config=dict(tiny().config))
+    del older.config["slice_step"], older.config["crop_to_brain"]
+    assert configuration_sha256(older) == off
 
 
 @pytest.mark.parametrize(
