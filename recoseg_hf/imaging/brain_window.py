@@ -50,18 +50,27 @@ class BrainWindow:
         window = cls(case.flair, case.brain, flair.affine, flair.shape, box)
         return window, {name: np.moveaxis(_in_order(volume.data[box]), 2, 0) for name, volume in canonical.items()}
 
-    def volume(self, stack: np.ndarray) -> Volume:
-        """Bring float32 (Z, X, Y), zero outside the brain, back to the case's grid; zero outside the window.
+    @property
+    def is_exact(self) -> bool:
+        """Whether the case was only flipped and permuted, so that what is decided on the stack is decided."""
+        return is_regular(*ras_grid(self.like.shape, self.like.affine), spacing=1.0)
 
-        What was only flipped and permuted comes back as it is, all else is interpolated.
+    def volume(self, stack: np.ndarray, first: int = 0) -> Volume:
+        """Bring (Z, X, Y), zero outside the brain, back to the case's grid; zero outside the window.
+
+        What was only flipped and permuted comes back as it is, of any type; all else is interpolated, float32.
+
+        Args:
+            stack: of the window's slices, or of some that lie together.
+            first: of these.
         """
-        slices = np.moveaxis(stack, 0, 2)
-        if is_regular(*ras_grid(self.like.shape, self.like.affine), spacing=1.0):
-            data = np.zeros(self.like.shape, np.float32, order="F")
-            to_ras(data, self.like.affine)[0][self.box] = slices
+        slices, place = np.moveaxis(stack, 0, 2), (*self.box, slice(first, first + len(stack)))
+        if self.is_exact:
+            data = np.zeros(self.like.shape, stack.dtype, order="F")
+            to_ras(data, self.like.affine)[0][place] = slices
             return Volume(data, self.like.affine)
         whole = np.zeros(self.shape, np.float32, order="F")
-        whole[self.box] = slices
+        whole[place] = slices
         volume = from_canonical(Volume(whole, self.affine), like=self.like)
         volume.data[~self.brain] = 0  # interpolation reaches a voxel past the edge of the brain
         return volume

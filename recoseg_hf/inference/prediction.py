@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +33,7 @@ _DEFERRED = ("t1ce", "residual", "uncertainty")
 class Prediction:
     """What a model says about a case; every volume lies on the case's own grid and is zero outside the brain.
 
-    The mask needs only the probabilities, so `t1ce`, `residual` and `uncertainty` are brought to that grid when they
-    are first asked for.
+    Mask and labels are there; the other volumes are brought to that grid when they are first asked for.
 
     Attributes:
         mask: uint8, 1 where the whole tumour's probability exceeds the threshold, see `seeded_mask`.
@@ -49,12 +49,12 @@ class Prediction:
     """
 
     mask: Volume
-    probability: Volume
-    t1ce: Volume | None = Deferred()  # noqa: RUF009 (a descriptor, whose default is None)
+    probability: Volume = Deferred()  # noqa: RUF009 (a descriptor, whose default is None)
+    t1ce: Volume | None = Deferred()  # noqa: RUF009
     residual: Volume | None = Deferred()  # noqa: RUF009
     uncertainty: Volume | None = Deferred()  # noqa: RUF009
     labels: Volume | None = None
-    region_probabilities: dict[str, Volume] = field(default_factory=dict)
+    region_probabilities: dict[str, Volume] = Deferred()  # noqa: RUF009
     report: dict[str, Any] = field(default_factory=dict)
 
 
@@ -127,11 +127,13 @@ def predict_cut(
     with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
         result = _run(pipeline, case, slices, progress, slice_batch_size=slice_batch_size, **settings)
     clock.enter("restore")
-    regions = {name: window.volume(result.restored(name)) for name in pipeline.region_names}
-    mask, labels = _masks(pipeline, regions, result.mask_threshold)
+    regions = _Regions(result, window, tuple(pipeline.region_names))
+    mask, labels = _decided(pipeline, regions)
     report = build_report(pipeline, case, mask, dict(settings), clock.seconds(), labels)
     maps = {name: _Restoring(result, window, name) for name in _DEFERRED if name in result.maps}
-    return Prediction(mask, regions["wt"], labels=labels, report=report, region_probabilities=regions, **maps)
+    return Prediction(
+        mask, regions.whole_tumour, labels=labels, report=report, region_probabilities=regions.all, **maps
+    )
 
 
 def with_threshold(pipeline: ReCoSegPipeline, prediction: Prediction, case: Case, mask_threshold: float) -> Prediction:
@@ -151,7 +153,7 @@ def with_threshold(pipeline: ReCoSegPipeline, prediction: Prediction, case: Case
     if not 0 < mask_threshold < 1:
         found = f"it is {mask_threshold:g}"
         raise InputError("threshold", found, "a number between 0 and 1, neither of them", "Choose another one.")
-    mask, labels = _masks(pipeline, prediction.region_probabilities, mask_threshold)
+    mask, labels = _masks_of_volumes(pipeline, prediction.region_probabilities, mask_threshold)
     settings = prediction.report["settings"] | {"mask_threshold": float(mask_threshold)}
     report = prediction.report | {
         "settings": settings,
@@ -178,6 +180,37 @@ class _Restoring:
 
     def __call__(self) -> Volume:
         return self.window.volume(self.result.restored(self.name))
+
+
+@dataclass(frozen=True, eq=False)
+class _Regions:
+    """The probabilities of all regions on the case's grid, brought there once; no closures, as for `_Restoring`."""
+
+    result: StackResult
+    window: BrainWindow
+    names: tuple[str, ...]
+
+    @cached_property
+    def volumes(self) -> dict[str, Volume]:
+        return {name: self.window.volume(self.result.restored(name)) for name in self.names}
+
+    def all(self) -> dict[str, Volume]:
+        return dict(self.volumes)
+
+    def whole_tumour(self) -> Volume:
+        return self.volumes["wt"]
+
+
+def _decided(pipeline: ReCoSegPipeline, regions: _Regions) -> tuple[Volume, Volume | None]:
+    """Make mask and labels; of the slices alone that hold some of it where these are the case's own."""
+    result, window = regions.result, regions.window
+    if not window.is_exact:
+        return _masks_of_volumes(pipeline, regions.volumes, result.mask_threshold)
+    slices = result.slices_above("wt", result.mask_threshold)
+    stacks = {name: result.restored(name, slices) for name in regions.names}
+    found = _masks(pipeline, stacks, result.mask_threshold)
+    mask, labels = (None if each is None else window.volume(each, slices.start) for each in found)
+    return mask, labels
 
 
 def _run(
@@ -220,15 +253,24 @@ def _out_of_memory(case: Case, device: Any, error: Exception) -> InputError:
     return InputError(f"case {case.subject}", found, "memory for a slice at a time", remedy)
 
 
-def _masks(pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: float) -> tuple[Volume, Volume | None]:
+def _masks_of_volumes(
+    pipeline: ReCoSegPipeline, regions: Mapping[str, Volume], threshold: float
+) -> tuple[Volume, Volume | None]:
+    """Do what `_masks` does with volumes."""
+    found = _masks(pipeline, {name: volume.data for name, volume in regions.items()}, threshold)
+    mask, labels = (None if each is None else Volume(each, regions["wt"].affine) for each in found)
+    return mask, labels
+
+
+def _masks(
+    pipeline: ReCoSegPipeline, regions: Mapping[str, np.ndarray], threshold: float
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Turn the regions' probabilities into the mask, and into labels where the model has TC and ET."""
-    whole, config = regions["wt"], pipeline.config
-    mask = seeded_mask(whole.data, threshold, config.seed_threshold)
-    labels = None
-    if {"tc", "et"} <= regions.keys():
-        inner = config.get("region_threshold", INNER_THRESHOLD)
-        labels = Volume(_labels(mask, regions["tc"].data, regions["et"].data, inner), whole.affine)
-    return Volume(mask, whole.affine), labels
+    mask = seeded_mask(regions["wt"], threshold, pipeline.config.seed_threshold)
+    if not {"tc", "et"} <= regions.keys():
+        return mask, None
+    inner = pipeline.config.get("region_threshold", INNER_THRESHOLD)
+    return mask, _labels(mask, regions["tc"], regions["et"], inner)
 
 
 def _labels(mask: np.ndarray, core: np.ndarray, enhancing: np.ndarray, threshold: float) -> np.ndarray:

@@ -27,7 +27,18 @@ class StackResult:
     residual_source: str
     mask_threshold: float
 
-    def restored(self, name: str) -> np.ndarray:
-        """Bring a map to the grid of the slices that were given: float32 (N, H, W), zero outside the brain."""
+    def restored(self, name: str, slices: slice = slice(None)) -> np.ndarray:
+        """Bring a map to the grid of the slices that were given: float32 (N, H, W), zero outside the brain.
+
+        Args:
+            name: of the map.
+            slices: these alone, (n, H, W).
+        """
         as_given = self.source_brain.stride(-1) != 1  # laid out in memory as the slices were
-        return self.grid.to_source(self.maps[name], columns_first=as_given).mul_(self.source_brain).numpy()
+        found = self.grid.to_source(self.maps[name][slices], columns_first=as_given)
+        return found.mul_(self.source_brain[slices]).numpy()
+
+    def slices_above(self, name: str, threshold: float) -> slice:
+        """The slices from the first to the last in which a map exceeds a threshold somewhere; resampling adds none."""
+        found = np.flatnonzero((self.maps[name].flatten(1).amax(dim=1) > threshold).numpy())
+        return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
