@@ -16,6 +16,7 @@ FLOORS = {
     "errors": 0,
     "json_files": 0,
     "files": 0,
+    "outputs": 0,
     "process": 0,
     "pipeline": 1,
     "imaging": 2,

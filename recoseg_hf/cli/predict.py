@@ -9,6 +9,8 @@ import typer
 
 from recoseg_hf.cli.cohort import run_cohort
 from recoseg_hf.cli.running import run_case, tell
+from recoseg_hf.errors import InputError
+from recoseg_hf.outputs import chosen_outputs
 
 if TYPE_CHECKING:
     from recoseg_hf.imaging.case import Case
@@ -108,12 +110,9 @@ def predict(
 
 
 def _parse_outputs(text: str | None) -> tuple[str, ...] | None:
-    """Read the names that were given; the list of those there are loads with the first file that is written."""
+    """Read the names that were given."""
     if text is None:
         return None
-    from recoseg_hf.errors import InputError
-    from recoseg_hf.inference.results import chosen_outputs
-
     try:
         return chosen_outputs([name.strip() for name in text.split(",") if name.strip()])
     except InputError as error:

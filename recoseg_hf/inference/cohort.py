@@ -14,8 +14,9 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.layout import case_files, find_cases, likely_cases, subject_of_folder
 from recoseg_hf.inference.prediction import input_error, predict_case
 from recoseg_hf.inference.report import describe_model, input_hashes, resolve_settings
-from recoseg_hf.inference.results import check_outputs, chosen_outputs, write_prediction
+from recoseg_hf.inference.results import check_outputs, write_prediction
 from recoseg_hf.inference.resuming import standing_report
+from recoseg_hf.outputs import chosen_outputs
 from recoseg_hf.pipeline.conventions import CONDITIONS
 from recoseg_hf.pipeline.memory import is_out_of_memory
 

@@ -20,6 +20,7 @@ from recoseg_hf.inference.page import write_page
 from recoseg_hf.inference.page.scene import Scene
 from recoseg_hf.inference.prediction import Prediction
 from recoseg_hf.inference.staging import moving_alone, staging_folder
+from recoseg_hf.outputs import OUTPUTS, VOLUMES, chosen_outputs
 
 _SUFFIXES = {
     "t1ce": f"{SYNTHETIC_MARK}t1ce.nii.gz",
@@ -33,10 +34,6 @@ _SUFFIXES = {
     "page": "_report.html",
     "report": "_report.json",  # moved into place last: where it is, the rest is complete
 }
-_VOLUMES = ("t1ce", "probability", "residual", "uncertainty", "mask", "labels")
-OUTPUTS = (*_VOLUMES, "overview", "page")
-"""What of a result may be asked for by name; its report is always there, and a T1ce's sidecar with the T1ce."""
-
 _WRITERS = 2  # gzip leaves Python's lock, so two volumes are compressed side by side
 
 
@@ -88,23 +85,6 @@ def write_prediction(
         room = _room(prediction, output_dir, chosen) if is_full_disk(error) else ""
         raise _not_writable(output_dir, error.strerror or str(error), room) from error
     return {name: final[name] for name in written}
-
-
-def chosen_outputs(outputs: Collection[str] | None) -> tuple[str, ...]:
-    """Return the names that were asked for in the order of `OUTPUTS`; all for None.
-
-    Raises:
-        InputError: there is no such output, or none was named.
-    """
-    if outputs is None:
-        return OUTPUTS
-    unknown = [name for name in outputs if name not in OUTPUTS]
-    if unknown or not outputs:
-        found = f"there is no {', '.join(map(repr, unknown))}" if unknown else "none is named"
-        raise InputError(
-            "outputs", found, f"names out of {', '.join(OUTPUTS)}", "Name some of these, or leave it out."
-        )
-    return tuple(name for name in OUTPUTS if name in outputs)
 
 
 @contextlib.contextmanager
@@ -177,7 +157,7 @@ def check_output_folder(output_dir: Path) -> None:
 
 def _room(prediction: Prediction, output_dir: Path, chosen: Sequence[str]) -> str:
     """Say what the volumes take at most, which is before they are compressed, and what there is."""
-    volumes = [getattr(prediction, name) for name in _VOLUMES if name in chosen]
+    volumes = [getattr(prediction, name) for name in VOLUMES if name in chosen]
     needed = sum(volume.data.nbytes for volume in volumes if volume is not None)
     return f": up to {needed / 1e6:.1f} MB are needed, and {free_bytes(output_dir) / 1e6:.1f} MB are free or allowed"
 
@@ -190,10 +170,10 @@ def _not_writable(output_dir: Path, reason: str, room: str = "") -> InputError:
 def _write_all(prediction: Prediction, case: Case, paths: dict[str, Path], chosen: Sequence[str]) -> list[str]:
     """Write what was chosen under its staged path; return what was written, the report last."""
     started = time.perf_counter()
-    written = [name for name in chosen if name not in _VOLUMES or getattr(prediction, name) is not None]
+    written = [name for name in chosen if name not in VOLUMES or getattr(prediction, name) is not None]
     with ThreadPoolExecutor(_WRITERS) as pool:
         jobs = [
-            pool.submit(write_volume, paths[name], getattr(prediction, name)) for name in written if name in _VOLUMES
+            pool.submit(write_volume, paths[name], getattr(prediction, name)) for name in written if name in VOLUMES
         ]
         try:
             _draw(prediction, case, {name: paths[name] for name in ("overview", "page") if name in chosen})

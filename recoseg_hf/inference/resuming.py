@@ -12,9 +12,10 @@ from recoseg_hf.errors import InputError
 from recoseg_hf.files import sha256_file
 from recoseg_hf.imaging.nifti import read_nifti
 from recoseg_hf.imaging.paths import IMAGE_SUFFIXES
-from recoseg_hf.inference.results import OUTPUTS, output_paths
+from recoseg_hf.inference.results import output_paths
 from recoseg_hf.inference.staging import is_being_made
 from recoseg_hf.json_files import is_nested_deeply, mismatch
+from recoseg_hf.outputs import OUTPUTS
 
 _ASK = "Choose another output folder, or ask to overwrite."
 _DTYPE = "This processor computes in another dtype: name the earlier one (`--dtype`), or ask to overwrite."

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 import threading
 from importlib import import_module
 
@@ -44,6 +45,23 @@ def test_the_work_is_done_in_another_thread():
 def test_only_the_embedded_model_is_known_to_do_without_scipy():
     assert set(needless(None)) == {"transformers", "scipy"}
     assert needless("organisation/with-a-scheduler-of-its-own") == ("transformers",)
+
+
+def in_a_new_process(code: str) -> list[str]:
+    """What it printed, by line; nothing is loaded there."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_a_command_line_is_checked_before_anything_heavy_loads():
+    code = """
+        import sys
+        from recoseg_hf.cli import predict, running
+        predict.run_case = lambda *_, outputs, **__: print(outputs, {"numpy", "torch", "nibabel"} & set(sys.modules))
+        predict.tell = lambda _: None
+        predict.predict("case", output="out", outputs="mask")
+    """
+    assert in_a_new_process(textwrap.dedent(code)) == ["('mask',) set()"]
 
 
 def test_what_is_hidden_comes_back(monkeypatch):
