@@ -9,9 +9,15 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TypeVar
 
+from recoseg_hf.errors import InputError
+from recoseg_hf.json_files import read_json
+
 Result = TypeVar("Result")
+
+_SCHEDULERS_WITHOUT_SCIPY = ("DDIMScheduler", "DDPMScheduler")
 
 # Each brings in about as much as the next; the first what reads scans, the last all that a model needs.
 _STEPS = (
@@ -27,9 +33,19 @@ def needless(model: str | None) -> tuple[str, ...]:
     """Return what a model does without: some schedulers of diffusers need scipy, the embedded model's does not.
 
     Args:
-        model: folder or Hub id; None is the embedded default.
+        model: folder or Hub id, whose scheduler is not known before it is downloaded; None is the embedded default.
     """
-    return ("transformers",) if model else ("transformers", "scipy")
+    without_scipy = model is None or _scheduler(Path(model)) in _SCHEDULERS_WITHOUT_SCIPY
+    return ("transformers", "scipy") if without_scipy else ("transformers",)
+
+
+def _scheduler(folder: Path) -> str | None:
+    """Name the class of a folder's scheduler; None where that is not to be seen, which loading it will explain."""
+    try:
+        index = read_json(folder / "model_index.json", "", "", {"scheduler": [str]})
+        return index["scheduler"][-1]
+    except (InputError, LookupError):
+        return None
 
 
 def beside_imports(work: Callable[[], Result], model: str | None = None) -> Result:

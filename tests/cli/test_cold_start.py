@@ -42,8 +42,24 @@ def test_the_work_is_done_in_another_thread():
     assert beside_imports(threading.current_thread) is not threading.current_thread()
 
 
-def test_only_the_embedded_model_is_known_to_do_without_scipy():
-    assert set(needless(None)) == {"transformers", "scipy"}
+@pytest.mark.parametrize(
+    ("index", "without_scipy"),
+    [
+        ('{"scheduler": ["diffusers", "DDIMScheduler"]}', True),
+        ('{"scheduler": ["diffusers", "LMSDiscreteScheduler"]}', False),
+        ('{"scheduler": [null, null]}', False),
+        ('{"scheduler": []}', False),
+        ("{}", False),
+        ("no JSON", False),
+    ],
+)
+def test_a_folder_says_whether_its_scheduler_needs_scipy(index, without_scipy, tmp_path):
+    (tmp_path / "model_index.json").write_text(index)
+    assert needless(str(tmp_path)) == (("transformers", "scipy") if without_scipy else ("transformers",))
+
+
+def test_of_a_model_that_is_not_here_scipy_may_be_needed():
+    assert needless(None) == ("transformers", "scipy")
     assert needless("organisation/with-a-scheduler-of-its-own") == ("transformers",)
 
 
