@@ -6,6 +6,7 @@ torch and diffusers take several seconds of one core to load, in which another c
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -61,7 +62,7 @@ def beside_imports(work: Callable[[], Result], model: str | None = None) -> Resu
     """
     from concurrent.futures import ThreadPoolExecutor  # here, since every command imports this module
 
-    with as_if_not_installed(needless(model)), ThreadPoolExecutor(1) as pool:
+    with as_if_not_installed(needless(model)), without_collecting(), ThreadPoolExecutor(1) as pool:
         import_module(_STEPS[0])  # what reads scans, before another thread asks for it
         done = pool.submit(work)
         for step in _STEPS[1:]:
@@ -77,8 +78,26 @@ def import_model_classes(model: str | None = None) -> None:
     Args:
         model: as for `needless`.
     """
-    with as_if_not_installed(needless(model)):
+    with as_if_not_installed(needless(model)), without_collecting():
         import_module(_STEPS[-1])
+
+
+@contextlib.contextmanager
+def without_collecting() -> Iterator[None]:
+    """Within, where a model's modules load, no garbage is looked for, and afterwards none among what is there by then.
+
+    Modules, classes and functions live as long as the process. Python would walk through all of them again and again
+    while they come in, and once more when it ends. For programs only: what is garbage by then stays, too.
+    """
+    if _STEPS[-1] in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.freeze()
 
 
 @contextlib.contextmanager

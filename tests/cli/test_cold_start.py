@@ -80,6 +80,30 @@ def test_a_command_line_is_checked_before_anything_heavy_loads():
     assert in_a_new_process(textwrap.dedent(code)) == ["('mask',) set()"]
 
 
+def test_what_was_imported_is_not_searched_for_garbage():
+    code = """
+        import gc
+        from recoseg_hf.cli.cold_start import beside_imports, import_model_classes
+        print(beside_imports(gc.isenabled), gc.isenabled(), gc.get_freeze_count() > 100_000)
+        before = gc.get_freeze_count()
+        kept = [[] for _ in range(1000)]
+        import_model_classes()
+        print(gc.isenabled(), gc.get_freeze_count() == before)
+    """
+    assert in_a_new_process(textwrap.dedent(code)) == ["False True True", "True True"]
+
+
+def test_whoever_does_not_want_garbage_collected_is_left_alone():
+    code = """
+        import gc
+        from recoseg_hf.cli.cold_start import import_model_classes
+        gc.disable()
+        import_model_classes()
+        print(gc.isenabled(), gc.get_freeze_count())
+    """
+    assert in_a_new_process(textwrap.dedent(code)) == ["False 0"]
+
+
 def test_what_is_hidden_comes_back(monkeypatch):
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     with as_if_not_installed(["colorsys"]), pytest.raises(ModuleNotFoundError, match="colorsys"):
