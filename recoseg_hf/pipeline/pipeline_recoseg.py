@@ -438,9 +438,10 @@ class ReCoSegPipeline(DiffusionPipeline):
         positions, inputs = self._channels_of(stack, draws, residual, source)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
         apart = self.config.slice_step // stack.slice_step
+        device = self._execution_device  # diffusers walks through all modules for it
 
         def segment(batch: torch.Tensor) -> None:
-            seen = with_context(inputs, batch, self.config.context_slices, apart).to(self._execution_device)
+            seen = with_context(inputs, batch, self.config.context_slices, apart).to(device)
             probability = self.segment_slices(seen, source)
             if self.config.flip_average:
                 mirrored = self.segment_slices(seen.flip(-2), source)
