@@ -1,6 +1,7 @@
 """`recoseg predict` with a tiny real model."""
 
 import json
+import threading
 from typing import get_args
 
 import numpy as np
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from recoseg_hf.cli import app
 from recoseg_hf.cli.predict import ResidualSource
+from recoseg_hf.imaging.case import brain_of_scans
 from recoseg_hf.imaging.volume import read_labels, read_volume
 from recoseg_hf.pipeline.conventions import RESIDUAL_SOURCES
 from tests.factories import save_case
@@ -53,6 +55,17 @@ def test_chosen_outputs(case_dir, tiny_model, tmp_path):
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"sub-01_mask.nii.gz", "sub-01_report.json"}
     assert "Whole tumour:" in result.stdout
     assert "Picture" not in result.stdout
+
+
+def test_the_brain_is_found_beside_the_imports(case_dir, tiny_model, tmp_path, monkeypatch):
+    def find(scans):
+        in_main.append(threading.current_thread() is threading.main_thread())
+        return brain_of_scans(scans)
+
+    in_main = []
+    monkeypatch.setattr("recoseg_hf.imaging.case.brain_of_scans", find)
+    assert predict(case_dir, "-o", tmp_path / "out", "--outputs", "mask", model=tiny_model).exit_code == 0
+    assert in_main == [False]
 
 
 def test_single_files_and_every_setting(case_dir, tiny_model, tmp_path):
