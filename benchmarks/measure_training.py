@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -104,13 +104,18 @@ class Bare:
         self.name, self.size, self.options = name, batch, options
         self.data = module.open_data(options, self.pipeline)
         self.batch = {key: values.to(self.device) for key, values in next(iter(self.loader(0, 1))).items()}
-        self.flops = step_flops(self.net, self.pipeline.config.image_size // self.pipeline.config.pixel_unshuffle)
+        fold = self.pipeline.config.pixel_unshuffle
+        self.flops = step_flops(self.net, *(side // fold for side in self.seen()))
         self.seconds: list[float] = []
         self.peaks: list[float] = []
 
     def loader(self, start: int, stop: int):
         """The script's own."""
         return training_loader(self.data.train, self.size, 0, start, stop, rank=0, world_size=1, workers=0)
+
+    def seen(self) -> Sequence[int]:
+        """Rows and columns of the nets' grid that the net sees of the batch."""
+        return self.augment(self.batch, SampleRandomness.of_samples(0, 0, self.size), None).shape[-2:]
 
     def loss(self, randomness: SampleRandomness, augmentation: AugmentationSettings | None) -> torch.Tensor:
         """The script's own."""
@@ -140,16 +145,22 @@ class Bare:
         for number in range(count + WARM_UP):
             randomness = SampleRandomness.of_samples(0, number * self.size, self.size)
             start = time.perf_counter()
-            self.augment(next(batches), randomness)
+            self.augment(next(batches), randomness, AugmentationSettings())
             found.append(time.perf_counter() - start)
         return found[WARM_UP:]
 
-    def augment(self, batch: Mapping[str, torch.Tensor], randomness: SampleRandomness) -> None:
-        """As the script's own step does."""
+    def augment(
+        self,
+        batch: Mapping[str, torch.Tensor],
+        randomness: SampleRandomness,
+        augmentation: AugmentationSettings | None,
+    ) -> torch.Tensor:
+        """Conditions as the script's own step has them."""
         if self.name == "train_synthesizer":
-            augmented_pair(batch, randomness, AugmentationSettings(), self.pipeline.window_multiple)
-        else:
-            augmented_slices(self.pipeline, batch, randomness, AugmentationSettings(), self.options.sources())
+            return augmented_pair(batch, randomness, augmentation, self.pipeline.window_multiple)[0]
+        return augmented_slices(self.pipeline, batch, randomness, augmentation, self.options.sources())[0][
+            "conditions"
+        ]
 
 
 def measure(name: str, slices: str, steps: int, batch: int) -> dict:

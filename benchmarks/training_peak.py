@@ -28,15 +28,15 @@ _SHAPES = ((8, 128, 60), (16, 64, 60), (16, 128, 30), (16, 256, 30))
 _REPEATS = 3
 
 
-def step_flops(net: UNet2DModel, size: int) -> int:
+def step_flops(net: UNet2DModel, *sides: int) -> int:
     """Operations of forward and backward for one slice, a multiplication and an addition being two.
 
     Args:
         net: stays as it is, but for its gradients, which are cleared.
-        size: side of the net's own grid in pixels.
+        sides: rows and columns of the net's own grid in pixels; one number for both.
     """
     with FlopCounterMode(display=False) as counter:
-        _step(net, size)
+        _step(net, *sides)
     return counter.get_total_flops()
 
 
@@ -44,7 +44,8 @@ def step_calls(net: UNet2DModel, size: int) -> int:
     """Calls of torch's own functions in forward and backward under bfloat16 autocast; one is about one GPU kernel.
 
     Args:
-        net, size: as for `step_flops`.
+        net: as for `step_flops`.
+        size: of both sides.
     """
     with _Calls() as counter, torch.autocast(next(net.parameters()).device.type, torch.bfloat16):
         _step(net, size)
@@ -61,9 +62,9 @@ class _Calls(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def _step(net: UNet2DModel, size: int) -> None:
+def _step(net: UNet2DModel, *sides: int) -> None:
     device = next(net.parameters()).device
-    images = torch.zeros(1, net.config.in_channels, size, size, device=device)
+    images = torch.zeros(1, net.config.in_channels, sides[0], sides[-1], device=device)
     labels = None if net.config.num_class_embeds is None else torch.zeros(1, dtype=torch.long, device=device)
     net(images, 0, class_labels=labels).sample.sum().backward()
     net.zero_grad()

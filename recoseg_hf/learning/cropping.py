@@ -39,8 +39,19 @@ class Crops:
         return cls(tops, lefts, height, width)
 
     @classmethod
+    def seen_by(cls, pipeline: ReCoSegPipeline, brain: torch.Tensor) -> Crops:
+        """As `around`; the whole of each slice for a pipeline whose nets see that."""
+        if pipeline.window_multiple is None:
+            start = [0] * len(brain)
+            return cls(start, start, *brain.shape[-2:])
+        return cls.around(brain, pipeline.window_multiple)
+
+    @classmethod
     def of_volume(cls, brain: torch.Tensor, multiple: int, count: int) -> Crops:
-        """One window for `count` slices of a volume whose brain is (N, 1, S, S), as `ModelGrid.narrowed` finds it."""
+        """One window for `count` slices of a volume whose brain is (N, 1, S, S).
+
+        That of `ModelGrid.narrowed`, or a `multiple` narrower: here brain of less than half a pixel does not count.
+        """
         whole = brain.flatten(0, 1).amax(dim=0)
         return cls.around(whole.expand(count, -1, -1), multiple)
 
@@ -83,7 +94,7 @@ def crop_images(
 
 def draw_cropped(
     pipeline: ReCoSegPipeline,
-    brain: torch.Tensor,
+    brain: torch.Tensor | None,
     conditions: torch.Tensor,
     draw: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
@@ -91,7 +102,7 @@ def draw_cropped(
 
     Args:
         pipeline: says whether it sees all.
-        brain: of the whole volume, (N, 1, S, S).
+        brain: of the whole volume, (N, 1, S, S); not looked at where the pipeline sees all.
         conditions: of some of its slices.
         draw: takes conditions, cut or not, and returns T1ce.
     """

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from recoseg_hf.learning.cropping import Crops
 from recoseg_hf.learning.segmentation import guided_images, segmenter_inputs
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.conventions import RESIDUAL_SOURCES
@@ -31,8 +32,10 @@ def watched_slices(dataset: SliceDataset, rows: int = ROWS) -> list[int]:
 def synthesis_picture(pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], steps: int) -> np.ndarray:
     """FLAIR, measured T1ce, synthetic T1ce and twice their difference, uint8 (rows * S, 4 * S)."""
     batch = dataset.batch(items)
-    synthetic = pipeline.denoise(batch["conditions"][:, 0], slice_generators(0, items, 0), steps).cpu()
     brain, real = batch["brain"][:, 0], batch["t1ce"][:, 0]
+    crops = Crops.seen_by(pipeline, brain[:, 0])
+    drawn = pipeline.denoise(crops.cut(batch["conditions"][:, 0]), slice_generators(0, items, 0), steps).cpu()
+    synthetic = crops.put_back(drawn, brain.shape[-1])
     return _tiles([_stretched(_flair(batch), brain), real, synthetic * brain, (synthetic - real).abs() * 2 * brain])
 
 
@@ -44,8 +47,10 @@ def segmentation_picture(
     batch = dataset.batch(items)
     labels = torch.full((len(batch["regions"]),), RESIDUAL_SOURCES.index(source))
     images = guided_images(pipeline, batch, labels)
-    inputs = segmenter_inputs(pipeline, images, labels).to(pipeline._execution_device)
-    probability = pipeline.segment_slices(inputs, source).cpu()[:, :1]
+    crops = Crops.seen_by(pipeline, batch["brain"].flatten(1, 2).amax(dim=1))
+    inputs = crops.cut(segmenter_inputs(pipeline, images, labels)).to(pipeline._execution_device)
+    found = pipeline.segment_slices(inputs, source).cpu()[:, :1]
+    probability = crops.put_back(found, batch["brain"].shape[-1])
     middle = pipeline.config.context_slices
     residual = images["residual"][:, middle] if "residual" in images else torch.zeros_like(probability)
     flair, t1ce = _stretched(_flair(batch, middle), batch["brain"][:, middle]), batch["t1ce"][:, middle]

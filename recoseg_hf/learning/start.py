@@ -7,6 +7,7 @@ from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 _SHARED = (
     "image_size", "field_of_view", "lower_percentile", "upper_percentile", "normalization", "pixel_unshuffle",
+    "crop_to_brain",
 )  # fmt: skip
 
 

@@ -163,11 +163,10 @@ def _subject_errors(
     pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], steps: int, batch_size: int, seed: int
 ) -> tuple[float, float]:
     squared = absolute = count = 0.0
-    brain = torch.cat(
-        [dataset.batch(items[first : first + batch_size])["brain"][:, 0] for first in range(0, len(items), batch_size)]
-    )
-    for first in range(0, len(items), batch_size):
-        chosen = items[first : first + batch_size]
+    parts = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
+    crops = pipeline.window_multiple is not None
+    brain = torch.cat([dataset.batch(part)["brain"][:, 0] for part in parts]) if crops else None
+    for chosen in parts:
         batch = dataset.batch(chosen)
         generators = slice_generators(seed, chosen, 0)
         draw = partial(pipeline.denoise, generators=generators, steps=steps)

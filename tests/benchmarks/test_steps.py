@@ -45,6 +45,22 @@ def test_a_slab_is_drawn_as_in_the_whole_volume_and_empty_beside_it(case):
     assert areas[box[2]].max() == areas.max()
 
 
+def test_a_slab_of_a_model_that_sees_each_second_slice_begins_with_one_of_these(case):
+    pipeline = model(slice_step=2, crop_to_brain=True)
+    slab, box = slab_of(pipeline, case, 3)
+    part, whole = predict_case(slab, case), predict_case(pipeline, case)
+    assert box[2].start % 2 == 0
+    assert box[2].stop - box[2].start == 3
+    assert np.array_equal(cut(part.t1ce, box).data, cut(whole.t1ce, box).data)
+    assert np.ptp(cut(part.t1ce, box).data) > 0
+    outside = part.probability.data.copy()
+    outside[box] = 0
+    assert not outside.any()
+    alone, thin = slab_of(pipeline, case, 1)
+    assert thin[2].stop - thin[2].start == 1
+    assert predict_case(alone, case).probability.data[thin].any()
+
+
 def test_a_part_of_a_volume_lies_where_it_lay():
     volume = Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), np.diag([2.0, -3.0, 1.0, 1.0]))
     part = cut(volume, (slice(1, 3), slice(0, 2), slice(2, 5)))

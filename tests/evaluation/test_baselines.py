@@ -179,6 +179,7 @@ class TestSynthesizerOf2DModel:
                 {"field_of_view": 32, "synthesizer": None, "segmenter_inputs": "flair,t1,t2"},
                 "the 2D model has no synthesizer",
             ),
+            ({"field_of_view": 32, "crop_to_brain": True}, "the 2D model has crop_to_brain; expected a synthesizer"),
         ],
     )
     def test_another_model_is_refused(self, changes, message):

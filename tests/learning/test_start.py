@@ -51,6 +51,8 @@ def test_a_synthesizer_of_another_grid_is_refused():
         InputError, match=r"runs/other: field_of_view 24 \(here 16\); expected a synthesizer of the same"
     ):
         with_synthesizer_of(tiny_pipeline(field_of_view=16), tiny_pipeline(field_of_view=24), "runs/other")
+    with pytest.raises(InputError, match=r"runs/other: crop_to_brain True \(here False\); expected a synthesizer"):
+        with_synthesizer_of(tiny_pipeline(), tiny_pipeline(crop_to_brain=True), "runs/other")
     plain = tiny_pipeline(synthesizer=None, segmenter_inputs="flair,t1,t2")
     with pytest.raises(InputError, match="runs/plain: no synthesizer; expected a synthesizer of the same grid"):
         with_synthesizer_of(tiny_pipeline(), plain, "runs/plain")

@@ -17,6 +17,9 @@ FINE = {"steps": 10, "samples": 1, "threshold": 0.5, "batch_size": 1, "longest":
         ({"mask_threshold": 1.0}, r"mask_threshold=1.0; .* mask_threshold within \(0, 1\)"),
         ({"residual_clip": 0.0}, r"residual_clip=0.0; .* residual_clip within \(0, 1\]"),
         ({"mask_threshold": 0, "residual_clip": 2}, "mask_threshold=0, residual_clip=2;"),
+        ({"slice_step": 0}, r"slice_step=0; .* and slice_step from 1 to 5\."),
+        ({"slice_step": 6}, "slice_step=6;"),
+        ({"slice_step": 2.0}, r"slice_step=2\.0;"),
         ({"image_size": 17}, r"image_size=17 cannot be folded by 1 and halved 1 times; .* of 2, such as 18\."),
         (
             {"image_size": 18, "pixel_unshuffle": 2},

@@ -299,6 +299,17 @@ class TestWithContext:
         seen = with_context(stack, torch.tensor([0, 2]), 2)[:, :, 0, 0]
         assert seen.tolist() == [[0, 0, 0, 1, 2], [0, 1, 2, 2, 2]]
 
+    def test_neighbours_are_a_step_apart_and_past_the_ends_the_last_of_these_is_repeated(self):
+        stack = torch.arange(8.0).view(8, 1, 1, 1)
+        seen = with_context(stack, torch.tensor([0, 1, 3, 6, 7]), 2, 2)[:, :, 0, 0]
+        assert seen.tolist() == [[0, 0, 0, 2, 4], [1, 1, 1, 3, 5], [1, 1, 3, 5, 7], [2, 4, 6, 6, 6], [3, 5, 7, 7, 7]]
+
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_a_step_shows_what_a_stack_of_each_nth_slice_does(self, first):
+        stack, positions = torch.rand(9, 2, 3, 3), torch.arange(first, 9, 2)
+        thinned = stack[first::2]
+        assert torch.equal(with_context(stack, positions, 3, 2), with_context(thinned, torch.arange(len(thinned)), 3))
+
     def test_no_context_returns_the_slices_as_they_are(self):
         stack = torch.rand(4, 3, 2, 2)
         assert torch.equal(with_context(stack, torch.tensor([3, 1]), 0), stack[[3, 1]])
