@@ -48,8 +48,9 @@ def slab_of(pipeline: ReCoSegPipeline, case: Case, count: int) -> tuple[SlabPipe
     """
     _, regions = prepare_case(case, SliceSettings.of_pipeline(pipeline.config))
     areas = (regions[:, 0] > 0.5).flatten(1).sum(dim=1)
-    first = min(max(int(areas.argmax()) - count // 2, 0), max(len(areas) - count, 0))
-    first -= first % pipeline.config.slice_step  # the nets see this one, so that few slices are not none of theirs
+    step = pipeline.config.slice_step
+    most = int(areas[::step].argmax())  # of the slices that the nets see, and so is the slab's first
+    first = min(max(most - count // 2 // step, 0), max(len(areas) - count, 0) // step) * step
     settings = {name: value for name, value in pipeline.config.items() if not name.startswith("_")}
     inside = slice(first, first + count)
     kind = type("SlabOfOneCase", (SlabPipeline,), {"_inside": inside})  # so that what is derived from it has it too

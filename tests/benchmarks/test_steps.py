@@ -45,7 +45,7 @@ def test_a_slab_is_drawn_as_in_the_whole_volume_and_empty_beside_it(case):
     assert areas[box[2]].max() == areas.max()
 
 
-def test_a_slab_of_a_model_that_sees_each_second_slice_begins_with_one_of_these(case):
+def test_where_the_nets_see_each_second_slice_a_slab_begins_with_one_of_these(case):
     pipeline = model(slice_step=2, crop_to_brain=True)
     slab, box = slab_of(pipeline, case, 3)
     part, whole = predict_case(slab, case), predict_case(pipeline, case)
