@@ -21,11 +21,12 @@ SEEN = {
     "recoseg": "flair,t1,t2,residual",
     "recoseg_plus_plus": "flair,t1,t2,residual",
     "recoseg_small": "flair,t1,t2,residual",
+    "recoseg_fast": "flair,t1,t2,t1ce,residual",
     "unet3d": "flair,t1,t2",
     "unet3d_t1ce": "flair,t1,t2,t1ce",
     "unet3d_residual": "flair,t1,t2,residual",
 }
-PAPERS = [name for name in SEEN if name != "recoseg_small"]
+PAPERS = [name for name in SEEN if name not in ("recoseg_small", "recoseg_fast")]
 PREPROCESSING = ("image_size", "field_of_view", "lower_percentile", "upper_percentile", "normalization", "regions")
 
 

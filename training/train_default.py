@@ -75,9 +75,12 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=Path, required=True, help="labelled BraTS-style folder with splits.json")
     parser.add_argument("--output_dir", type=Path, required=True, help="of everything")
-    parser.add_argument("--system", type=Path, default=None, help="configurations; by default pipelines/recoseg_small")
+    parser.add_argument("--system", type=Path, default=None, help="configurations; by default pipelines/recoseg_fast")
     parser.add_argument("--synthesizer_steps", type=int, default=0, help="by default those of its configuration")
     parser.add_argument("--segmenter_steps", type=int, default=5500, help="all that the embedded model's had together")
+    parser.add_argument(
+        "--few_step_share", type=float, default=0.5, help="slices that learn where the model's own steps sample"
+    )
     parser.add_argument("--region_threshold", type=float, default=0.3, help="of TC and ET")
     parser.add_argument("--num_samples", type=int, default=4, help="draws of each residual's spread; 0 for none")
     return parser.parse_args(arguments)
@@ -89,7 +92,11 @@ def plan(options: argparse.Namespace, machine: Machine) -> Iterator[Stage]:
     slices, residuals, segmenter = (folder / name for name in ("slices", "slices_residuals", "segmenter"))
     common = {"mixed_precision": machine.mixed_precision, "dataloader_num_workers": machine.workers}
     common |= {"resume_from_checkpoint": "latest", "report_to": "none"}
-    yield _training("synthesizer", slices, system_of(options), folder, common, options.synthesizer_steps)
+    sampled = {
+        "few_steps": _index(system_of(options))["num_inference_steps"],
+        "few_step_share": options.few_step_share,
+    }
+    yield _training("synthesizer", slices, system_of(options), folder, common | sampled, options.synthesizer_steps)
     drawn = {"train_data_dir": slices, "output_dir": residuals, "num_samples": options.num_samples}
     drawn |= {"pretrained_model_name_or_path": folder / "synthesizer", "mixed_precision": machine.mixed_precision}
     yield Stage("residuals", "cache_residuals.py", drawn)
@@ -102,7 +109,7 @@ def plan(options: argparse.Namespace, machine: Machine) -> Iterator[Stage]:
 
 def system_of(options: argparse.Namespace) -> Path:
     """The folder of configurations that the nets are made by."""
-    return options.system or shipped_folder("pipelines") / "recoseg_small"
+    return options.system or shipped_folder("pipelines") / "recoseg_fast"
 
 
 def _training(part: str, data: Path, start: Path, folder: Path, common: Mapping[str, Any], steps: int) -> Stage:

@@ -52,6 +52,8 @@ def test_trainings_take_their_configuration_and_the_machine(recipe, tmp_path):
             assert (options.mixed_precision, options.dataloader_num_workers) == ("bf16", workers)
         assert stages["synthesizer"].flags["max_train_steps"] == 7
         assert stages["segmenter"].flags["max_train_steps"] == 5500
+        learnt_for = (stages["synthesizer"].flags["few_steps"], stages["synthesizer"].flags["few_step_share"])
+        assert learnt_for == (1, 0.5)  # the denoising steps of pipelines/recoseg_fast
         assert options.ensemble_share == 0
 
 
