@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +17,10 @@ from recoseg_hf.imaging.reading import distinct_files, other_grids, read_volumes
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES
 
-_COMPARING = 2  # threads; with more, memory is the limit
-
 
 def brain_of_scans(scans: Mapping[str, Volume]) -> np.ndarray:
     """Return where FLAIR, T1 or T2 is not zero, bool of the shape of the scans, which lie on one grid."""
-    with ThreadPoolExecutor(_COMPARING) as pool:  # comparing leaves Python's lock
-        flair, t1, t2 = pool.map(lambda name: scans[name].data != 0, CONDITIONS)
+    flair, t1, t2 = (scans[name].data != 0 for name in CONDITIONS)
     flair |= t1
     flair |= t2
     return flair

@@ -67,7 +67,7 @@ def predict_case(
     seed: int = 0,
     num_samples: int | None = None,
     residual_source: str | None = None,
-    slice_batch_size: int = 16,
+    slice_batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prediction:
     """Synthesize T1ce and segment the tumour of one case, in any orientation and spacing.
@@ -84,7 +84,7 @@ def predict_case(
         num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
         residual_source: `measured` (needs T1ce; the default where there is one), `ensemble` or `none`.
         slice_batch_size: slices per call of a net; changes memory and speed only. Halved, down to 1, where memory
-            runs out; the device stays.
+            runs out; the device stays. None chooses by how many pixels the nets see of a slice.
         progress: called while denoising with how many slices times steps are done and how many there are.
 
     Raises:
@@ -108,7 +108,7 @@ def predict_cut(
     cut: tuple[BrainWindow, dict[str, np.ndarray]],
     clock: StageClock,
     settings: Mapping[str, Any],
-    slice_batch_size: int,
+    slice_batch_size: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Prediction:
     """Do what is left of `predict_case` once a case's scans are cut to its brain.

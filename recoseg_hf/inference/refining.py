@@ -58,7 +58,7 @@ def refine_case(
     mask_threshold: float | None = None,
     seed: int = 0,
     residual_source: str | None = None,
-    slice_batch_size: int = 16,
+    slice_batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Refinement]:
     """Predict a case after one denoising step, then after more, until its mask is stable or the time is over.
@@ -111,7 +111,7 @@ def _refine(
     case: Case,
     limits: Limits,
     settings: dict[str, Any],
-    slice_batch_size: int,
+    slice_batch_size: int | None,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[Refinement]:
     from recoseg_hf.inference.remembered import remember_case

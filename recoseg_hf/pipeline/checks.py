@@ -3,8 +3,7 @@
 Messages read `found; expected what. remedy`, and start with the modality where one is at fault.
 """
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,7 +116,7 @@ def check_scheduler(config: Mapping[str, Any]) -> None:
         )
 
 
-def check_counts(steps: int, samples: int, threshold: float, batch_size: int, longest: int) -> None:
+def check_counts(steps: int, samples: int, threshold: float, batch_size: int | None, longest: int) -> None:
     """Compare the numbers of one call with their ranges; `longest` is the scheduler's number of training steps.
 
     Raises:
@@ -129,7 +128,7 @@ def check_counts(steps: int, samples: int, threshold: float, batch_size: int, lo
         raise ValueError(f"num_samples={samples}; expected 1 to {MOST_SAMPLES}.")
     if not 0 < threshold < 1:
         raise ValueError(f"mask_threshold={threshold}; expected a number between 0 and 1.")
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ValueError(f"slice_batch_size={batch_size}; expected 1 or more.")
 
 
@@ -144,11 +143,20 @@ def check_measurement(measurement: Any | None, has_t1ce: bool, synthesizer: Any 
         raise ValueError(f"t1ce_measurement where {missing}; expected a T1ce to complete, and a net that draws it.")
 
 
-def check_images(images: Mapping[str, np.ndarray | torch.Tensor | None]) -> dict[str, torch.Tensor]:
+def one_by_one(work: Callable[[str], Any], names: Iterable[str]) -> dict[str, Any]:
+    """What some work returns for each name."""
+    return {name: work(name) for name in names}
+
+
+def check_images(
+    images: Mapping[str, np.ndarray | torch.Tensor | None],
+    each: Callable[[Callable, Iterable[str]], dict] = one_by_one,
+) -> dict[str, torch.Tensor]:
     """Take what was given as float32 on the CPU, leaving out what is None.
 
     Args:
         images: (N, H, W) of any real type, by modality; `flair` is there and sets the shape.
+        each: does some work for each of several names, as `one_by_one` does.
 
     Raises:
         ValueError: naming the modality, for another shape or values that are not finite.
@@ -160,8 +168,7 @@ def check_images(images: Mapping[str, np.ndarray | torch.Tensor | None]) -> dict
     for name, image in given.items():
         if tuple(image.shape) != shape:
             raise ValueError(f"{name}: its shape is {tuple(image.shape)}; expected {shape} as FLAIR has it.")
-    with ThreadPoolExecutor(min(torch.get_num_threads(), len(given))) as pool:  # copies leave Python's lock
-        return dict(zip(given, pool.map(_finite, given, given.values()), strict=True))
+    return each(lambda name: _finite(name, given[name]), given)
 
 
 def _finite(name: str, image: np.ndarray | torch.Tensor) -> torch.Tensor:

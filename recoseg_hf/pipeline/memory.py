@@ -18,6 +18,8 @@ _SHORTAGES = (
 )  # fmt: skip
 _OF_ONEDNN = "could not create a primitive"  # with more words behind it, it is about something else
 
+_PIXELS = 90_000  # of all slices of a call: some 100 MiB of activations for nets of 32 channels
+_FEW_SLICES = 8
 _ALIGNMENT = 64  # bytes, a line of the cache, as torch aligns what it makes itself
 
 _log = logging.getLogger(__name__)
@@ -44,6 +46,19 @@ def align_weights(components: Iterable[Any]) -> None:
             for weights in (*net.parameters(), *net.buffers()):
                 if weights.device.type == "cpu" and weights.data_ptr() % _ALIGNMENT:
                     weights.data = weights.data.clone()
+
+
+def choose_batch_size(slices: int, pixels: int) -> int:
+    """Say how many slices a net is best called with: a call costs some milliseconds, whatever it is given.
+
+    Args:
+        slices: that there are; they are parted evenly, as each other number of slices sets up kernels of its own.
+        pixels: of a slice, as the net sees it.
+    """
+    most = max(_PIXELS // pixels, _FEW_SLICES)
+    each = -(-slices // -(-slices // most)) if slices else 1
+    threads = torch.get_num_threads()
+    return each if each < threads else -(-each // threads) * threads
 
 
 def run_in_batches(

@@ -34,9 +34,9 @@ from .fresh import build_system
 from .independence import run_slices_apart
 from .masks import between_slices, seeded_mask, smooth_through_slices
 from .measurement import Measurement
-from .memory import align_weights, run_in_batches
+from .memory import align_weights, choose_batch_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
-from .preprocessing import PreparedStack, prepare_stack, with_context
+from .preprocessing import PreparedStack, for_each, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 from .stack_result import StackResult
 
@@ -187,7 +187,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
         mask_threshold: float | None = None,
-        slice_batch_size: int = 16,
+        slice_batch_size: int | None = None,
         residual_source: str | None = None,
         return_dict: bool = True,
         callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
@@ -205,7 +205,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             num_samples: draws whose mean is the synthetic T1ce; None is 1, or 4 for `residual_source="ensemble"`.
             mask_threshold: tau in (0, 1); None takes the model's default.
             slice_batch_size: slices per call of a net; changes memory and speed, not the result. Halved, down to 1,
-                where memory runs out.
+                where memory runs out. None chooses by how many pixels the nets see of a slice.
             residual_source: `measured` (needs T1ce; the default where it is given), `ensemble` (spread over samples
                 in place of R) or `none` (no residual).
             return_dict: False returns a tuple of the output's fields that are not None.
@@ -249,7 +249,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         generator: torch.Generator | None = None,
         num_samples: int | None = None,
         mask_threshold: float | None = None,
-        slice_batch_size: int = 16,
+        slice_batch_size: int | None = None,
         residual_source: str | None = None,
         callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
         t1ce_measurement: Measurement | None = None,
@@ -259,7 +259,7 @@ class ReCoSegPipeline(DiffusionPipeline):
 
         Takes the arguments of a call but `return_dict`, and raises what it does.
         """
-        images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce})
+        images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}, for_each)
         check_measurement(t1ce_measurement, "t1ce" in images, self.synthesizer)
         source = self.resolve_source(residual_source, "t1ce" in images and t1ce_measurement is None)
         steps, samples = self.resolve_counts(source, num_inference_steps, num_samples)
@@ -267,13 +267,13 @@ class ReCoSegPipeline(DiffusionPipeline):
         check_counts(steps, samples, threshold, slice_batch_size, self.scheduler.config.num_train_timesteps)
         seed = int(torch.randint(2**62, (1,), generator=generator, device=generator.device if generator else None))
         stack = self.preprocess(images, t1ce_measurement)
-        draws = None
+        draws, batch_size = None, slice_batch_size or self._batch_size(stack)
         if self.synthesizer is not None:
             draws = self._synthesize(
-                stack, steps, samples, seed, slice_batch_size, callback_on_step_end, t1ce_measurement, shared_noise
+                stack, steps, samples, seed, batch_size, callback_on_step_end, t1ce_measurement, shared_noise
             )
         residual = self._residual(stack, draws, source)
-        probabilities = self._segment(stack, draws, residual, source, slice_batch_size)
+        probabilities = self._segment(stack, draws, residual, source, batch_size)
         maps = {name: probabilities[:, i : i + 1] for i, name in enumerate(self.region_names)}
         maps |= self._drawn_maps(stack, draws)
         if residual is not None:
@@ -417,6 +417,10 @@ class ReCoSegPipeline(DiffusionPipeline):
 
         noisy = reverse_process(predict, self.scheduler, noise, steps, generators, correct, advance)
         return (self._unfold(correct(noisy)).cpu() + 1) / 2
+
+    def _batch_size(self, stack: PreparedStack) -> int:
+        pixels = stack.brain[0].numel() // self.config.pixel_unshuffle**2
+        return choose_batch_size(len(stack.filled_slices()), pixels)
 
     def _residual(self, stack: PreparedStack, draws: torch.Tensor | None, source: str) -> torch.Tensor | None:
         """The map that the segmenter is guided by, calibrated: float32 (N, 1, S, S) in [0, 1], or None."""

@@ -18,6 +18,7 @@ NORMALIZATIONS = ("zscore", "robust")
 ROBUST_WINDOW = (-3.0, 6.0)
 QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard deviations
 _MORE_THAN_HALF = 0.5 + 1e-5  # rounding must not decide about a pixel of which brain covers exactly half
+_ROOM_OF_THREADS = 2**26  # bytes
 _BITS_WITHIN_A_BIN = 15  # of 32; the bins' counts fit a processor's cache
 
 
@@ -27,10 +28,16 @@ _Found = TypeVar("_Found")
 def for_each(work: Callable[[str], _Found], names: Iterable[str]) -> dict[str, _Found]:
     """Do some work for each modality, as many at a time as torch has threads: most of it uses one.
 
+    Where memory is short it is done one by one: Python waits for ever for a thread that finds none to begin in.
+
     Raises:
         Exception: what the work for the first of those that failed raised.
     """
     names = list(names)
+    try:
+        np.empty(_ROOM_OF_THREADS, np.uint8)
+    except MemoryError:
+        return {name: work(name) for name in names}
     with ThreadPoolExecutor(max(min(torch.get_num_threads(), len(names)), 1)) as pool:
         return dict(zip(names, pool.map(work, names), strict=True))
 

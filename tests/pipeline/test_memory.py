@@ -1,9 +1,10 @@
-"""Where a net's weights lie in memory; what is done where that runs out is tested by the faults."""
+"""Where a net's weights lie in memory, and how many slices it is called with; what is done where that runs out is tested by the faults."""
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from recoseg_hf.pipeline.memory import align_weights
+from recoseg_hf.pipeline.memory import align_weights, choose_batch_size
 from tests.tiny import tiny_net, tiny_pipeline
 
 
@@ -50,3 +51,20 @@ def test_a_loaded_pipeline_lies_as_a_built_one_wherever_its_file_has_the_weights
         loaded = type(built).from_pretrained(tmp_path)
         assert places(loaded.segmenter) == places(loaded.synthesizer) == {0}
     assert all(torch.equal(values, weights[name]) for name, values in loaded.segmenter.state_dict().items())
+
+
+class TestChoosingABatch:
+    @pytest.mark.parametrize(
+        ("slices", "pixels", "threads", "expected"),
+        [
+            (78, 2080, 1, 39),  # two calls
+            (78, 2080, 2, 40),  # whole slices for each thread
+            (143, 3600, 1, 24),
+            (20, 57600, 1, 7),  # three calls of 8 at most
+            (3, 64, 4, 3),
+            (0, 64, 2, 1),
+        ],
+    )
+    def test_calls_are_few_and_even(self, slices, pixels, threads, expected, monkeypatch):
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+        assert choose_batch_size(slices, pixels) == expected
