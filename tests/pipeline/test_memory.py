@@ -1,4 +1,4 @@
-"""Where a net's weights lie in memory, and how many slices it is called with; what is done where that runs out is tested by the faults."""
+"""Where weights lie in memory and how many slices a call takes; what is done where that runs out, the faults test."""
 
 import pytest
 import torch
