@@ -19,6 +19,7 @@ ROBUST_WINDOW = (-3.0, 6.0)
 QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard deviations
 _MORE_THAN_HALF = 0.5 + 1e-5  # rounding must not decide about a pixel of which brain covers exactly half
 _ROOM_OF_THREADS = 2**26  # bytes
+_PIXELS_AT_A_TIME = 20
 _BITS_WITHIN_A_BIN = 15  # of 32; the bins' counts fit a processor's cache
 
 
@@ -255,30 +256,25 @@ def _resizing(source: int, target: int) -> torch.Tensor:
 
 
 def _resized(stack: torch.Tensor, down: torch.Tensor, across: torch.Tensor) -> torch.Tensor:
-    """Resize (N, h, w) to (N, H, W) by weights (H, h) and (W, w): two products, a quarter of `interpolate`'s time.
+    """Resize (N, h, w) to (N, H, W) by weights (H, h) and (W, w): products, a fifth of `interpolate`'s time.
 
-    What lies together in memory is summed up first. Pixels that nothing goes into or comes out of are left out.
+    What lies together in memory is summed up first.
     """
-    (rows, rows_in), (columns, columns_in) = _used(down), _used(across)
-    inside, count = stack[:, rows_in, columns_in], len(stack)
-    to_rows = down[rows, rows_in].expand(count, -1, -1)
-    to_columns = across[columns, columns_in].T.expand(count, -1, -1)
     if stack.stride(-1) == 1:
-        found = torch.bmm(to_rows, torch.bmm(inside, to_columns))
-    else:
-        narrowed = torch.bmm(inside.transpose(1, 2), to_rows.transpose(1, 2))
-        found = torch.bmm(narrowed.transpose(1, 2), to_columns)
-    if found.shape[1:] == (len(down), len(across)):
-        return found
-    whole = torch.zeros(count, len(down), len(across))
-    whole[:, rows, columns] = found
-    return whole
+        return _combined(_combined(stack, across).transpose(1, 2), down).transpose(1, 2).contiguous()
+    return _combined(_combined(stack.transpose(1, 2), down).transpose(1, 2), across)
 
 
-def _used(weights: torch.Tensor) -> tuple[slice, slice]:
-    """Return the rows, and the columns, from the first to the last that holds a weight."""
-    used = (np.flatnonzero(weights.numpy().any(axis=axis)).tolist() for axis in (1, 0))
-    return tuple(slice(places[0], places[-1] + 1) for places in used)
+def _combined(stack: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Combine the last axis of (N, a, b) by weights (c, b), a few at a time: each looks at its surroundings alone."""
+    found = torch.zeros(*stack.shape[:2], len(weights))
+    for first in range(0, len(weights), _PIXELS_AT_A_TIME):
+        some = weights[first : first + _PIXELS_AT_A_TIME]
+        used = np.flatnonzero(some.numpy().any(axis=0)).tolist()
+        if used:
+            seen = slice(used[0], used[-1] + 1)
+            found[..., first : first + len(some)] = stack[..., seen] @ some[:, seen].T
+    return found
 
 
 @dataclass(frozen=True)
