@@ -78,7 +78,7 @@ def _along(seen: torch.Tensor, size: int, multiple: int) -> tuple[list[int], int
     empty = ~seen.any(dim=1)
     first = torch.where(seen, places, size).amin(dim=1).masked_fill(empty, 0)
     last = torch.where(seen, places, -1).amax(dim=1).masked_fill(empty, 0)
-    side = -(-int((last - first + 1).max()) // multiple) * multiple
+    side = min((-(-int((last - first + 1).max()) // multiple) + 1) * multiple, size)
     return ((first + last + 1 - side) // 2).clamp(0, size - side).tolist(), side
 
 

@@ -183,18 +183,21 @@ class ModelGrid:
         return cls(brain.shape[1], brain.shape[2], top, left, side, image_size)
 
     def narrowed(self, brain: torch.Tensor, multiple: int) -> "ModelGrid":
-        """Leave out rows and columns of the nets' pixels that no brain touches.
+        """Leave out rows and columns of the nets' pixels that no brain is near.
+
+        Some background stays around the brain: what a convolution puts beyond the edge is zero, which is no
+        background's but some tissue's intensity.
 
         Args:
             brain: as for `around`.
-            multiple: of which the sides stay a multiple; `image_size` is one.
+            multiple: of which the sides stay a multiple, and so wide the background; `image_size` is one.
         """
         seen, sides = brain.numpy().any(axis=0), []
         for axis, start in ((1, self.top), (0, self.left)):
             first, last = (np.flatnonzero(seen.any(axis=axis))[[0, -1]] - start).tolist()
             begin = first * self.image_size // self.field_of_view
             end = -(-(last + 1) * self.image_size // self.field_of_view)
-            side = -(-(end - begin) // multiple) * multiple
+            side = min((-(-(end - begin) // multiple) + 1) * multiple, self.image_size)
             begin = min(max((begin + end - side) // 2, 0), self.image_size - side)
             sides.append(slice(begin, begin + side))
         return replace(self, rows=sides[0], columns=sides[1])

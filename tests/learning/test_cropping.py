@@ -19,13 +19,13 @@ def brains(*boxes: tuple[int, int, int, int], size: int = 16) -> torch.Tensor:
 class TestCrops:
     def test_each_window_is_centred_on_its_brain_and_all_have_the_size_of_the_largest(self):
         crops = Crops.around(brains((4, 10, 6, 9), (5, 7, 3, 10)), 4)
-        assert (crops.height, crops.width) == (8, 8)
-        assert (crops.tops, crops.lefts) == ([3, 2], [3, 2])
+        assert (crops.height, crops.width) == (12, 12)  # 4 of them background
+        assert (crops.tops, crops.lefts) == ([1, 0], [1, 0])
 
     def test_windows_stay_within_the_slice(self):
-        crops = Crops.around(brains((0, 5, 12, 16), (15, 16, 0, 1)), 8)
-        assert (crops.height, crops.width) == (8, 8)
-        assert (crops.tops, crops.lefts) == ([0, 8], [8, 0])
+        crops = Crops.around(brains((0, 5, 12, 16), (15, 16, 0, 1)), 4)
+        assert (crops.height, crops.width) == (12, 8)
+        assert (crops.tops, crops.lefts) == ([0, 4], [8, 0])
 
     def test_a_brain_of_all_the_slice_leaves_it_as_it_is(self):
         crops = Crops.around(brains((0, 16, 1, 15)), 16)
@@ -34,8 +34,8 @@ class TestCrops:
 
     def test_a_slice_without_brain_gets_a_window_too(self):
         crops = Crops.around(brains((4, 10, 4, 10), (0, 0, 0, 0)), 2)
-        assert crops.cut(torch.rand(2, 1, 16, 16)).shape == (2, 1, 6, 6)
-        assert Crops.around(brains((0, 0, 0, 0)), 4).cut(torch.rand(1, 1, 16, 16)).shape == (1, 1, 4, 4)
+        assert crops.cut(torch.rand(2, 1, 16, 16)).shape == (2, 1, 8, 8)
+        assert Crops.around(brains((0, 0, 0, 0)), 4).cut(torch.rand(1, 1, 16, 16)).shape == (1, 1, 8, 8)
 
     @pytest.mark.parametrize("multiple", [1, 2, 4, 8])
     def test_what_is_cut_holds_all_brain_and_goes_back_to_its_place(self, multiple):
@@ -75,10 +75,10 @@ class TestCropImages:
         given = self.IMAGES | {"brain": torch.stack([below, self.IMAGES["brain"][:, 0, 0], below], dim=1)[:, :, None]}
         target = given["conditions"][:, 1, :1]
         images, found = crop_images(tiny_pipeline(crop_to_brain=True), given, target)
-        assert images["conditions"].shape == (2, 3, 3, 6, 6)
+        assert images["conditions"].shape == (2, 3, 3, 8, 8)
         assert torch.equal(found, images["conditions"][:, 1, :1])
-        assert torch.equal(images["conditions"][0], given["conditions"][0, :, :, 4:10, 2:8])
-        assert torch.equal(images["conditions"][1], given["conditions"][1, :, :, 3:9, 1:7])
+        assert torch.equal(images["conditions"][0], given["conditions"][0, :, :, 3:11, 1:9])
+        assert torch.equal(images["conditions"][1], given["conditions"][1, :, :, 2:10, 0:8])
 
 
 class TestDrawCropped:
@@ -91,9 +91,9 @@ class TestDrawCropped:
 
         conditions = torch.rand(1, 3, 16, 16)
         found = draw_cropped(tiny_pipeline(crop_to_brain=True), brain, conditions, draw)
-        assert torch.equal(seen[0], conditions[:, :, 3:9, 2:8])
-        assert torch.equal(found[:, :, 3:9, 2:8], conditions[:, :1, 3:9, 2:8] + 1)
-        assert int((found != 0).sum()) == 36
+        assert torch.equal(seen[0], conditions[:, :, 2:10, 1:9])
+        assert torch.equal(found[:, :, 2:10, 1:9], conditions[:, :1, 2:10, 1:9] + 1)
+        assert int((found != 0).sum()) == 64
 
     def test_a_pipeline_that_sees_all_draws_all(self):
         conditions = torch.rand(2, 3, 16, 16)

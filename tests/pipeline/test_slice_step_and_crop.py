@@ -21,7 +21,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.fixture(scope="module")
 def images():
     """Their window has 12 x 12 pixels: torch rounds by batch where 4 does not divide the pixels of a tiny map."""
-    return brain_slices(count=9, width=17)
+    return brain_slices(count=9, height=16, width=16)
 
 
 def recorded(pipeline) -> list[tuple[torch.Tensor, list[int]]]:
@@ -43,11 +43,11 @@ def test_results_lie_on_the_grid_of_the_slices(name, images):
     brain = images["flair"] != 0
     for map_ in MAPS:
         values = getattr(found, map_)
-        assert (values.shape, values.dtype) == ((9, 17, 17), np.float32)
+        assert (values.shape, values.dtype) == ((9, 16, 16), np.float32)
         assert np.isfinite(values).all()
         assert not values[~brain].any()
         assert values[4][brain[4]].any()
-    assert found.mask.shape == (9, 17, 17)
+    assert found.mask.shape == (9, 16, 16)
     assert set(found.region_probabilities) == {"wt", "tc", "et"}
     filled = brain.any(axis=(1, 2))
     assert all(found.probability[place].any() for place in np.flatnonzero(filled))
@@ -115,8 +115,8 @@ def test_nets_see_a_window_that_holds_the_brain_and_no_more_than_it_must(images)
     calls = recorded(pipeline)
     pipeline(**flat, generator=seeded())
     held = preprocessed(tiny_pipeline(), flat).brain[:, 0].any(dim=0).nonzero()
-    assert (held.amax(dim=0) - held.amin(dim=0) + 1).tolist() == [4, 11]
-    assert calls[0][0].shape[1:] == (3, 8, 12)
+    assert (held.amax(dim=0) - held.amin(dim=0) + 1).tolist() == [4, 10]
+    assert calls[0][0].shape[1:] == (3, 12, 16)
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -141,8 +141,8 @@ def test_a_measured_part_of_t1ce_is_kept(name, images):
 def test_measured_pixels_fill_the_window_whatever_its_multiple(images):
     pipeline = tiny_pipeline(crop_to_brain=True)
     narrow = {name: torch.from_numpy(image[:, 6:11]) for name, image in images.items()}
-    assert pipeline.preprocess(narrow).conditions.shape[-2:] == (6, 12)
-    assert pipeline.preprocess(narrow, Measurement(pixel_size=8)).conditions.shape[-2:] == (8, 16)
+    assert pipeline.preprocess(narrow).conditions.shape[-2:] == (8, 12)
+    assert pipeline.preprocess(narrow, Measurement(pixel_size=8)).conditions.shape[-2:] == (16, 16)
     with pytest.raises(ValueError, match="pixel_size=3; expected a divisor of image_size=16"):
         pipeline(**images, t1ce_measurement=Measurement(pixel_size=3), residual_source="none")
 
