@@ -70,7 +70,7 @@ def stages_floor(
     nets = {stage: found["nets"][net] for stage, net in NET_STAGES.items() if net in found["nets"]}
     least |= {stage: max(net["least_seconds"].values()) for stage, net in nets.items()}
     if best:
-        voxels, pixels = case["voxels"], case["grid"] ** 2 * case["slices_with_brain"]
+        voxels, pixels = case["voxels"], case["grid"] ** 2 * case["slices_seen"]
         moved = {
             "preprocess": case["scans"] * (voxels * _BYTES["scan"] + pixels * _BYTES["float"]),
             "restore": case["regions"] * pixels * _BYTES["float"] + voxels * _BYTES["mask"],

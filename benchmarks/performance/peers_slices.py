@@ -12,7 +12,7 @@ from benchmarks.performance.precision import Precision, count_flops
 from benchmarks.performance.workload import Workload
 
 _LEAST = 32  # pixels a side, for the four halvings of BasicUNet
-BATCH = 16  # slices a call, as in `predict_case`: all at once do not fit into many a memory
+BATCH = 16  # slices a call: all at once do not fit into many a memory
 
 
 def diffusion_net(workload: Workload, folded: bool, tuned: bool) -> nn.Module:
@@ -50,7 +50,7 @@ def call_diffusion(net: nn.Module, precision: Precision, slices: int, shapes: Se
 
 
 class Diffusion:
-    """Some steps of MONAI's `DiffusionInferer` for all slices, 16 at a time.
+    """Some steps of MONAI's `DiffusionInferer` for the slices that our nets see, 16 at a time.
 
     Args:
         workload: whose slices and model.
@@ -68,12 +68,12 @@ class Diffusion:
         net, shapes = diffusion_net(workload, folded, tuned).eval(), diffusion_shapes(workload, folded)
         self.precision, self.net = precision, precision.apply(net)
         self.inferers = {name: _inferer(*plan, measured) for name, plan in plans.items()}
-        self.noise, self.conditions = (precision.apply(torch.randn(workload.slices, *shape)) for shape in shapes)
+        self.noise, self.conditions = (precision.apply(torch.randn(workload.slices_seen, *shape)) for shape in shapes)
         meta = [torch.empty(1, *shape, device="meta") for shape in shapes]
         one = count_flops(net, lambda copied: copied(torch.cat(meta, 1), torch.zeros(1, device="meta")))
         self.about: Mapping[str, Any] = {
-            "flops": one * workload.slices * measured, "precision": precision.in_words(), "grid": [*shapes[0][1:]],
-            "channels": sum(shape[0] for shape in shapes), "steps_measured": measured,
+            "flops": one * workload.slices_seen * measured, "precision": precision.in_words(),
+            "grid": [*shapes[0][1:]], "channels": sum(shape[0] for shape in shapes), "steps_measured": measured,
         }  # fmt: skip
         for inferer in self.inferers.values():
             self._sample(inferer, 0)  # warm, at its size

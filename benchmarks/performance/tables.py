@@ -28,6 +28,7 @@ def conditions(result: Mapping[str, Any]) -> str:
         f"{quick}{machine['processor']}, {machine['cores']} cores ({', '.join(machine['instructions'])}), "
         f"{machine['memory_gib']:g} GiB, {machine['threads']} threads for everybody; {versions}. Case "
         f"`{case['name']}`: {shape} voxels, {case['slices_with_brain']} slices with brain, "
+        f"of which our nets see {case['slices_seen']}, "
         f"{case['compressed_mib']:.1f} MiB compressed. Before the run {machine['busy_cores_before']:.2f} cores were "
         f"at work; during a turn others than the contestant took {foreign['most_cores']:.2f} cores at most.{shown}"
     )

@@ -66,6 +66,11 @@ class Workload:
         return self.settings["num_inference_steps"]
 
     @property
+    def slices_seen(self) -> int:
+        """Slices that the model's nets look at: of some models one in two."""
+        return ceil(self.slices / self.settings.get("slice_step", 1))
+
+    @property
     def padded(self) -> tuple[int, int, int]:
         """A scan's shape in multiples of 8, as nets of three halvings need it: 240 x 240 x 160."""
         return tuple(8 * ceil(size / 8) for size in self.shape)
@@ -85,7 +90,8 @@ class Workload:
         files, settings = self.files(), self.settings
         return {
             "name": self.case.name, "shape": [*self.shape], "voxels": prod(self.shape), "scans": len(files),
-            "slices_with_brain": self.slices, "compressed_mib": sum(file.stat().st_size for file in files) / 2**20,
+            "slices_with_brain": self.slices, "slices_seen": self.slices_seen,
+            "compressed_mib": sum(file.stat().st_size for file in files) / 2**20,
             "grid": self.side, "regions": len(settings.get("regions", "wt").split(",")),
         }  # fmt: skip
 
