@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,28 +183,34 @@ class _Restoring:
 
 @dataclass(frozen=True, eq=False)
 class _Regions:
-    """The probabilities of all regions on the case's grid, brought there once; no closures, as for `_Restoring`."""
+    """The regions' probabilities on the case's grid, each brought there once; no closures, as for `_Restoring`.
+
+    That of the whole tumour is written and drawn, those of the others hardly ever asked for.
+    """
 
     result: StackResult
     window: BrainWindow
     names: tuple[str, ...]
-
-    @cached_property
-    def volumes(self) -> dict[str, Volume]:
-        return {name: self.window.volume(self.result.restored(name)) for name in self.names}
+    volumes: dict[str, Volume] = field(default_factory=dict)
 
     def all(self) -> dict[str, Volume]:
-        return dict(self.volumes)
+        return {name: self._volume(name) for name in self.names}
 
     def whole_tumour(self) -> Volume:
-        return self.volumes["wt"]
+        return self._volume("wt")
+
+    def _volume(self, name: str) -> Volume:
+        if name not in self.volumes:
+            found = self.window.volume(self.result.restored(name))
+            self.volumes.setdefault(name, found)  # another thread may have been quicker
+        return self.volumes[name]
 
 
 def _decided(pipeline: ReCoSegPipeline, regions: _Regions) -> tuple[Volume, Volume | None]:
     """Make mask and labels; of the slices alone that hold some of it where these are the case's own."""
     result, window = regions.result, regions.window
     if not window.is_exact:
-        return _masks_of_volumes(pipeline, regions.volumes, result.mask_threshold)
+        return _masks_of_volumes(pipeline, regions.all(), result.mask_threshold)
     slices = result.slices_above("wt", result.mask_threshold)
     stacks = {name: result.restored(name, slices) for name in regions.names}
     found = _masks(pipeline, stacks, result.mask_threshold)

@@ -9,7 +9,9 @@ import pytest
 
 from recoseg_hf.inference import predict_case, with_threshold
 from recoseg_hf.inference.deferred import Deferred
+from recoseg_hf.pipeline.stack_result import StackResult
 from tests.inference.cases import make_case
+from tests.tiny import tiny_pipeline as build_tiny_pipeline
 
 
 class Counted:
@@ -80,3 +82,17 @@ def test_a_prediction_brings_back_its_maps_when_they_are_asked_for(tiny_pipeline
     assert prediction.t1ce.shape == case.flair.shape
     assert (elsewhere.t1ce.data == prediction.t1ce.data).all()
     assert waiting(prediction) == {"residual", "uncertainty"}
+
+
+def test_the_whole_tumours_probability_waits_for_no_other_region(case, monkeypatch):
+    pipeline = build_tiny_pipeline(regions="wt,tc,et")
+    prediction, brought = predict_case(pipeline, case), []
+    restored = StackResult.restored
+    monkeypatch.setattr(StackResult, "restored", lambda self, name: brought.append(name) or restored(self, name))
+    elsewhere = pickle.loads(pickle.dumps(prediction))
+    whole = prediction.probability
+    assert brought == ["wt"]
+    assert prediction.region_probabilities["wt"] is whole
+    assert brought == ["wt", "tc", "et"]
+    assert elsewhere.region_probabilities["wt"] is elsewhere.probability
+    assert (elsewhere.probability.data == whole.data).all()
