@@ -81,7 +81,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--few_step_share", type=float, default=0.5, help="slices that learn where the model's own steps sample"
     )
-    parser.add_argument("--region_threshold", type=float, default=0.3, help="of TC and ET")
+    parser.add_argument("--region_threshold", type=float, help="of TC and ET; by default the system's")
     parser.add_argument("--num_samples", type=int, default=4, help="draws of each residual's spread; 0 for none")
     return parser.parse_args(arguments)
 
@@ -121,13 +121,13 @@ def _training(part: str, data: Path, start: Path, folder: Path, common: Mapping[
 def _embedding(options: argparse.Namespace) -> dict[str, Any]:
     """Flags of the last stage: the settings are those of the system, but for the threshold that was chosen."""
     settings = _index(system_of(options))
-    chosen = options.output_dir / "threshold"
+    chosen, given = options.output_dir / "threshold", options.region_threshold
     threshold = _index(chosen)["mask_threshold"] if chosen.is_dir() else settings["mask_threshold"]
     return {name: settings[name] for name in _KEPT} | {
         "run": [chosen],
         "record": options.output_dir / "record.json",
         "mask_threshold": threshold,
-        "region_threshold": options.region_threshold,
+        "region_threshold": settings["region_threshold"] if given is None else given,
         "output": options.output_dir / "model",
     }
 

@@ -1,5 +1,6 @@
 """The recipe as one command: its stages fit together, and every flag is one of the script that it is given to."""
 
+import json
 import re
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def test_the_chosen_threshold_is_embedded(recipe, tmp_path):
     assert planned(recipe, tmp_path)["model"].flags["mask_threshold"] == 0.15
     write_json(tmp_path / "threshold" / "model_index.json", {"mask_threshold": 0.35})
     assert planned(recipe, tmp_path)["model"].flags["mask_threshold"] == 0.35
+
+
+def test_what_is_not_chosen_is_the_systems(recipe, tmp_path):
+    flags = planned(recipe, tmp_path)["model"].flags
+    own = json.loads((ROOT / "pipelines" / "recoseg_fast" / "model_index.json").read_text(encoding="utf-8"))
+    names = ("seed_threshold", "slice_smoothing", "region_threshold", "num_inference_steps")
+    assert {name: flags[name] for name in names} == {name: own[name] for name in names}
+    assert planned(recipe, tmp_path, "--region_threshold=0.4")["model"].flags["region_threshold"] == 0.4
 
 
 def test_the_record_says_what_was_done(recipe, tmp_path):
