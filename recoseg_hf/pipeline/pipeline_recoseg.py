@@ -73,7 +73,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         region_threshold: on the probability of TC and ET, within the mask, see `nested_labels`.
         slice_step: the nets see each n-th slice, and neighbours that far apart; what lies between is interpolated.
             1 is the paper's.
-        crop_to_brain: leave out the rows and columns of the grid that no brain of the volume touches.
+        crop_to_brain: leave out the rows and columns of the grid that no brain of the volume is near.
 
     Raises:
         ValueError: if a setting is out of its range, or the nets do not fit the settings.

@@ -333,7 +333,7 @@ def prepare_stack(
         t1ce_slices: bool (N,), where T1ce was measured, from which its statistics are taken; None is everywhere.
         with_t1: False leaves `PreparedStack.t1` out, for a model that does not look at it.
         slice_step: keep each n-th slice, or all where these hold no brain; statistics are those of what is kept.
-        window_multiple: keep the rows and columns that hold brain, see `ModelGrid.narrowed`; None keeps all.
+        window_multiple: keep the rows and columns that brain is near, see `ModelGrid.narrowed`; None keeps all.
 
     Raises:
         ValueError: naming the modality, if one is constant or empty.

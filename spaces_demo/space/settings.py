@@ -14,7 +14,7 @@ TIME_TO_LIVE = int(os.environ.get("RECOSEG_TIME_TO_LIVE", 30 * 60))
 """Seconds after which files and results are deleted."""
 
 MAX_STEPS = 20
-"""More denoising steps would keep others waiting; the embedded model takes 2."""
+"""More denoising steps would keep others waiting; the embedded model takes far fewer."""
 
 REFINING_SECONDS = int(os.environ.get("RECOSEG_REFINING_SECONDS", 30))
 """For the nets, where a visitor wants the result refined; others wait meanwhile."""
