@@ -1,8 +1,8 @@
 """Make a trained run the model that comes with the package: half-precision weights, chosen settings, its record.
 
     python training/embed_default.py --run runs/recoseg_small --record record.json \
-        --mask_threshold 0.15 --seed_threshold 0.9 --slice_smoothing 1 \
-        --region_threshold 0.3 --num_inference_steps 2
+        --mask_threshold 0.15 --seed_threshold 0.95 --slice_smoothing 1 \
+        --region_threshold 0.25 --num_inference_steps 1
 
 Of several runs with one synthesizer the segmenters' weights are averaged, see `learning/soup.py`. The record says how
 long and on what the nets were trained. `benchmarks/write_card.py` then renders the card from it and from measured

@@ -1,4 +1,4 @@
-"""The whole recipe of the model that comes with the package, from labelled cases to a model folder, as one command.
+"""The recipe of a model like the one that comes with the package, from labelled cases to a folder, as one command.
 
     python training/train_default.py --cases BRATS --output_dir runs/default
 
@@ -77,7 +77,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--output_dir", type=Path, required=True, help="of everything")
     parser.add_argument("--system", type=Path, default=None, help="configurations; by default pipelines/recoseg_fast")
     parser.add_argument("--synthesizer_steps", type=int, default=0, help="by default those of its configuration")
-    parser.add_argument("--segmenter_steps", type=int, default=5500, help="all that the embedded model's had together")
+    parser.add_argument("--segmenter_steps", type=int, default=5500, help="what the embedded model had at first")
     parser.add_argument(
         "--few_step_share", type=float, default=0.5, help="slices that learn where the model's own steps sample"
     )
