@@ -11,7 +11,7 @@ from recoseg_hf.hub.names import ENDPOINT, HANDLER
 _PACKAGE = Path(recoseg_hf.__file__).resolve().parent
 # What stands on the way from a NIfTI file to a mask; nothing in these imports what is above them.
 _ROOMS = ("pipeline", "imaging", "inference")
-_GROUND = ("__init__.py", "errors.py", "files.py", "json_files.py", "process.py")
+_GROUND = ("__init__.py", "errors.py", "files.py", "json_files.py", "outputs.py", "process.py")
 
 
 def code_files(endpoint: bool = True) -> dict[str, Path]:

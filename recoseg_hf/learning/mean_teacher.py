@@ -124,7 +124,7 @@ def consistency_step_loss(
     labels = sources.draw(randomness).to(device)
     transform = draw_transform(stronger(augmentation or UNMOVED), randomness).to(device)
     weak = warp_images(guided_images(pipeline, batch, labels), transform)
-    weak, _ = crop_images(pipeline, weak, batch["regions"])
+    weak, _ = crop_images(pipeline, weak, weak["conditions"][:, 0])
     strong = weak | {"conditions": jitter_conditions(weak["conditions"], transform)}
     with torch.no_grad():
         probability = segmenter_logits(teacher, pipeline, weak, labels).sigmoid()

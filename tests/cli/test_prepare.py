@@ -48,9 +48,7 @@ def test_names_the_cases_that_lack_a_scan(cases, tiny_model):
 def test_takes_a_system_by_name(cases):
     result = prepare(cases, "--system", "no_such_system")
     assert result.exit_code == 3
-    assert "--system: no system 'no_such_system'; expected one of ddmm_synth, recoseg, recoseg_plus_plus, " in (
-        result.stderr
-    )
+    assert "--system: no system 'no_such_system'; expected one of ddmm_synth, recoseg, recoseg_fast, " in result.stderr
 
 
 def test_a_folder_in_use_stays(cases, tiny_model):

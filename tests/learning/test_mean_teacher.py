@@ -2,6 +2,7 @@
 
 import json
 import math
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -157,8 +158,9 @@ class TestTeacher:
     def test_it_answers_as_the_averaged_net(self, data, batch, tmp_path):
         run = train(tmp_path, data, until=2)
         teacher, inputs = teacher_of(run.bare_net, run.average.model), batch["conditions"][:, 0]
-        with torch.no_grad(), run.average.applied():
-            expected = run.net(inputs, 0, class_labels=torch.zeros(3, dtype=torch.long)).sample
+        with run.average.applied():
+            averaged = deepcopy(run.net).requires_grad_(False)  # torch multiplies otherwise where a weight asks for it
+        expected = averaged(inputs, 0, class_labels=torch.zeros(3, dtype=torch.long)).sample
         found = teacher(inputs, 0, class_labels=torch.zeros(3, dtype=torch.long)).sample
         assert torch.equal(found, expected)
         assert not found.requires_grad

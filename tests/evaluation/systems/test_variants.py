@@ -12,6 +12,7 @@ from recoseg_hf.files import shipped_folder
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
 SYSTEMS = shipped_folder("pipelines")
+SMALL = ("recoseg_small", "recoseg_fast")
 NAMES = sorted(folder.name for folder in SYSTEMS.iterdir() if folder.is_dir())
 
 
@@ -113,7 +114,7 @@ class TestCpuVariant:
         name, before, after = variant
         one, two = read(before), read(after)
         changed = {key for key in one if one[key] != two[key]}
-        expected = {"pixel_unshuffle", "num_inference_steps", "scheduler"} if name != "recoseg_small" else set()
+        expected = {"pixel_unshuffle", "num_inference_steps", "scheduler"} if name not in SMALL else set()
         assert changed == expected
         assert (two["pixel_unshuffle"], two["num_inference_steps"] <= 50) == (2, True)
 
@@ -141,7 +142,7 @@ class TestCpuVariant:
         name, _, after = variant
         table = (SYSTEMS / "README.md").read_text().split("| `cpu_variant` of |")[1].splitlines()
         rows = [line for line in table if f"`{name}`" in line]
-        assert len(rows) == (name != "recoseg_small")  # which is as small already
+        assert len(rows) == (name not in SMALL)  # which are as small already
         pipeline = build(after)
         nets = [pipeline.synthesizer, pipeline.segmenter]
         counts = [sum(weight.numel() for weight in net.parameters()) / 1e6 if net is not None else 0 for net in nets]
