@@ -440,6 +440,7 @@ class ReCoSegPipeline(DiffusionPipeline):
     ) -> torch.Tensor:
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
         positions, inputs = self._channels_of(stack, draws, residual, source)
+        inputs = inputs.to(next(self.segmenter.parameters()).dtype)  # once, not with each slice's neighbours
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
         apart = self.config.slice_step // stack.slice_step
         device = self._execution_device  # diffusers walks through all modules for it
