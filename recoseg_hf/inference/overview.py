@@ -183,7 +183,8 @@ def _draw_foot(draw: ImageDraw.ImageDraw, report: dict[str, Any], height: int) -
     settings = report["settings"]
     parts = [f"model {report['model']['name']}", f"residual source {settings['residual_source']}"]
     if settings["num_inference_steps"] is not None:
-        parts.append(f"{settings['num_inference_steps']} steps, {settings['scheduler']}")
+        steps = settings["num_inference_steps"]
+        parts.append(f"{steps} step{'s' * (steps > 1)}, {settings['scheduler']}")
     parts += [f"threshold {settings['mask_threshold']:g}", f"seed {settings['seed']}"]
     text(draw, (_MARGIN, height - 84), "   ·   ".join(parts), 18, _FAINT)
     notice = "Research use only. Not a medical device."
