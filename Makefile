@@ -1,5 +1,5 @@
 # make demo: set everything up and run the method on one simulated case.   make test: lint and test.
-# make bench: measure speed and memory beside others and the machine, on an idle machine, in 15 to 25 minutes.
+# make bench: measure speed and memory beside others and the machine, on an idle machine, in 10 to 25 minutes.
 # make --jobs=2 --output-sync=target test: the same tests in two processes, on two cores in little more than half the time.
 # make docs: build the documentation to site/, without network.
 # Another interpreter or place for the environment: make demo PYTHON=python3.12 VENV=/tmp/venv
