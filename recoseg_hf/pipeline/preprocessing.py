@@ -229,7 +229,7 @@ class ModelGrid:
         if self.image_size == self.field_of_view:
             square = torch.zeros(len(stack), self.image_size, self.image_size)
             square[:, self.rows, self.columns] = window
-            inside = square[:, above : above + count, left : left + across].clone()
+            inside = square[:, above : above + count, left : left + across]
         else:
             weights = _resizing(self.image_size, self.field_of_view)
             parts = weights[above : above + count, self.rows], weights[left : left + across, self.columns]
@@ -355,13 +355,13 @@ def prepare_stack(
             scale = IntensityScale.measure(stack, measured.get(name, inside), *limits)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
-        found = {}
+        planes = {}
         if name != "t1ce":
-            found["condition"] = scale.standardize(grid.to_model(scale.clip(stack, inside), background=scale.low))
+            planes["condition"] = scale.standardize(grid.to_model(scale.clip(stack, inside), background=scale.low))
         if name == "t1ce" or (name == "t1" and with_t1):
             # Zero is the background here, so that the window's edge and the brain's outside look alike.
-            found["unit"] = grid.to_model(scale.to_unit(stack).mul_(inside))
-        return scale, found
+            planes["unit"] = grid.to_model(scale.to_unit(stack).mul_(inside))
+        return scale, planes
 
     found = for_each(prepare, images)
     return PreparedStack(
