@@ -35,7 +35,7 @@ from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.loading import find_model, load_pipeline
 from recoseg_hf.inference.report import describe_model
-from recoseg_hf.learning.cropping import Crops
+from recoseg_hf.learning.cropping import volume_window
 from recoseg_hf.learning.slices import SliceSettings, prepare_case
 from recoseg_hf.pipeline.conventions import nested_labels
 from recoseg_hf.pipeline.denoising import slice_generators
@@ -74,19 +74,12 @@ def choose_slices(pipeline: ReCoSegPipeline, case: Case, count: int) -> ChosenSl
     if not held.size:
         raise InputError(case.subject, "no tumour in its reference", "a subject with tumour", "Choose others.")
     chosen = held[np.unique(np.linspace(0, len(held) - 1, count).round().astype(int))]
-    shown = _shown(pipeline, stack.brain)
+    shown = volume_window(pipeline, lambda: stack.brain)
     regions, conditions = regions[chosen][shown], stack.conditions[chosen][shown]
     whole, core, enhancing = (_planes(regions[:, place : place + 1]) for place in range(3))
     labels = nested_labels(whole > 0.5, core, enhancing)
     t1, t1ce, brain = (_planes(images[chosen][shown]) for images in (stack.t1, stack.t1ce, stack.brain))
     return ChosenSlices(chosen.tolist(), conditions, t1, t1ce, brain, labels)
-
-
-def _shown(pipeline: ReCoSegPipeline, brain: torch.Tensor) -> tuple[Any, ...]:
-    """What the nets see of a volume's slices, as an index; `brain` (N, 1, S, S) of all of them."""
-    if pipeline.window_multiple is None:
-        return (...,)
-    return Crops.of_volume(brain, pipeline.window_multiple, 1).index(0)
 
 
 def _planes(images: torch.Tensor) -> np.ndarray:

@@ -10,6 +10,10 @@ import torch
 
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 
+Window = tuple[EllipsisType | slice, ...]
+
+_ALL: Window = (...,)
+
 
 @dataclass(frozen=True)
 class Crops:
@@ -55,7 +59,7 @@ class Crops:
         whole = brain.flatten(0, 1).amax(dim=0)
         return cls.around(whole.expand(count, -1, -1), multiple)
 
-    def index(self, place: int) -> tuple[EllipsisType, slice, slice]:
+    def index(self, place: int) -> Window:
         """Return where one slice's window lies in it."""
         top, left = self.tops[place], self.lefts[place]
         return ..., slice(top, top + self.height), slice(left, left + self.width)
@@ -92,21 +96,30 @@ def crop_images(
     return {name: crops.cut(values) for name, values in images.items()}, crops.cut(target)
 
 
-def draw_cropped(
-    pipeline: ReCoSegPipeline,
-    brain: torch.Tensor | None,
-    conditions: torch.Tensor,
-    draw: Callable[[torch.Tensor], torch.Tensor],
-) -> torch.Tensor:
-    """Draw T1ce for slices (B, 3, S, S) of one volume as the pipeline sees them: (B, 1, S, S), zero where it does not.
+def volume_window(pipeline: ReCoSegPipeline, brain: Callable[[], torch.Tensor]) -> Window:
+    """What the nets see of the slices of a volume, as an index of (..., S, S).
 
     Args:
         pipeline: says whether it sees all.
-        brain: of the whole volume, (N, 1, S, S); not looked at where the pipeline sees all.
-        conditions: of some of its slices.
-        draw: takes conditions, cut or not, and returns T1ce.
+        brain: returns that of the volume, (N, 1, S, S); not asked where the pipeline sees all.
     """
     if pipeline.window_multiple is None:
+        return _ALL
+    return Crops.of_volume(brain(), pipeline.window_multiple, 1).index(0)
+
+
+def draw_cropped(
+    window: Window, conditions: torch.Tensor, draw: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Draw T1ce for slices (B, 3, S, S) of one volume as the nets see them: (B, 1, S, S), zero where they do not.
+
+    Args:
+        window: of `volume_window`.
+        conditions: of some of the volume's slices.
+        draw: takes conditions, cut or not, and returns T1ce.
+    """
+    if window == _ALL:
         return draw(conditions)
-    crops = Crops.of_volume(brain, pipeline.window_multiple, len(conditions))
-    return crops.put_back(draw(crops.cut(conditions)), conditions.shape[-1])
+    whole = torch.zeros_like(conditions[:, :1])
+    whole[window] = draw(conditions[window])
+    return whole

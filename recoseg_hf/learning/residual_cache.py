@@ -14,7 +14,7 @@ import torch
 
 from recoseg_hf.errors import CheckpointError
 from recoseg_hf.files import atomic_write, sync, write_json
-from recoseg_hf.learning.cropping import draw_cropped
+from recoseg_hf.learning.cropping import Window, draw_cropped, volume_window
 from recoseg_hf.learning.slice_table import TUMOUR_PIXELS, quiet_datasets, slice_features, write_blocks
 from recoseg_hf.learning.slices import MANIFEST
 from recoseg_hf.learning.table_hashes import write_hashes
@@ -149,11 +149,12 @@ def draw_columns(pipeline: ReCoSegPipeline, volume: "Dataset", settings: DrawSet
     volume = volume.with_format("torch")
     positions, brain = volume["position"][:], volume["brain"][:].bool()
     conditions, real = volume["conditions"][:].float(), volume["t1ce"][:].float()
-    synthetic = draw(pipeline, conditions, brain, positions, settings.steps, 0, settings)
+    window = volume_window(pipeline, lambda: brain)
+    synthetic = draw(pipeline, conditions, window, positions, settings.steps, 0, settings)
     spread = torch.zeros_like(synthetic)
     if settings.samples:
         longer = max(settings.steps, ENSEMBLE_MIN_STEPS)
-        draws = [draw(pipeline, conditions, brain, positions, longer, k, settings) for k in range(settings.samples)]
+        draws = [draw(pipeline, conditions, window, positions, longer, k, settings) for k in range(settings.samples)]
         spread = sample_spread(torch.stack(draws), brain)
     highest = residual_map(real, synthetic, brain).max()
     if not torch.stack([highest, spread.max()]).isfinite().all():
@@ -173,7 +174,7 @@ def draw_columns(pipeline: ReCoSegPipeline, volume: "Dataset", settings: DrawSet
 def draw(
     pipeline: ReCoSegPipeline,
     conditions: torch.Tensor,
-    brain: torch.Tensor,
+    window: Window,
     positions: torch.Tensor,
     steps: int,
     sample: int,
@@ -185,7 +186,7 @@ def draw(
     def draw_part(rows: torch.Tensor) -> None:
         generators = slice_generators(settings.seed, positions[rows].tolist(), sample)
         denoise = partial(pipeline.denoise, generators=generators, steps=steps)
-        found[rows] = draw_cropped(pipeline, brain, conditions[rows], denoise)
+        found[rows] = draw_cropped(window, conditions[rows], denoise)
 
     run_in_batches(draw_part, torch.arange(len(conditions)), settings.batch_size)
     return found

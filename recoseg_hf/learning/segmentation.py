@@ -3,15 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from types import EllipsisType
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, Transform, draw_transform, jitter_conditions, warp
-from recoseg_hf.learning.cropping import Crops, crop_images
+from recoseg_hf.learning.cropping import crop_images, volume_window
 from recoseg_hf.learning.losses import segmentation_loss
 from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
@@ -273,7 +273,7 @@ def _subject_counts(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Pixels in mask and reference, and in one plus in the other; each (regions, thresholds)."""
     regions = [REGIONS.index(name) for name in pipeline.region_names]
-    window = _window_of(pipeline, dataset, items, batch_size)
+    window = volume_window(pipeline, partial(dataset.brain, items))
     overlap = total = torch.zeros(len(regions), len(thresholds))
     for first in range(0, len(items), batch_size):
         batch = dataset.batch(items[first : first + batch_size])
@@ -285,14 +285,3 @@ def _subject_counts(
         overlap = overlap + (found & real).sum((0, 3, 4))
         total = total + found.sum((0, 3, 4)) + real.sum((0, 3, 4))
     return overlap, total
-
-
-def _window_of(
-    pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], batch_size: int
-) -> tuple[slice | EllipsisType, ...]:
-    """What the nets see of a volume's slices, as an index; its slices hold all of its brain that there is."""
-    if pipeline.window_multiple is None:
-        return (...,)
-    parts = (dataset.batch(items[first : first + batch_size]) for first in range(0, len(items), batch_size))
-    brain = torch.stack([part["brain"].flatten(0, 2).amax(dim=0) for part in parts])[:, None]
-    return Crops.of_volume(brain, pipeline.window_multiple, 1).index(0)

@@ -122,6 +122,10 @@ class SliceDataset(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         return self.batch(indices)  # the name by which a `DataLoader` asks for a whole batch
 
+    def brain(self, indices: Sequence[int]) -> torch.Tensor:
+        """Where slices hold brain, (B, 1, S, S); nothing else of them is read."""
+        return torch.as_tensor(self._columns.read("brain", [self.rows[index] for index in indices]))
+
     def batch(self, indices: Sequence[int]) -> dict[str, torch.Tensor]:
         """Several items stacked, (B, ...) each: several times as fast as one by one."""
         rows = [self.rows[index] for index in indices]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, draw_transform, jitter_conditions, warp
-from recoseg_hf.learning.cropping import Crops, draw_cropped
+from recoseg_hf.learning.cropping import Crops, draw_cropped, volume_window
 from recoseg_hf.learning.losses import reconstruction_loss
 from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
@@ -163,14 +163,13 @@ def _subject_errors(
     pipeline: ReCoSegPipeline, dataset: SliceDataset, items: list[int], steps: int, batch_size: int, seed: int
 ) -> tuple[float, float]:
     squared = absolute = count = 0.0
-    parts = [items[first : first + batch_size] for first in range(0, len(items), batch_size)]
-    crops = pipeline.window_multiple is not None
-    brain = torch.cat([dataset.batch(part)["brain"][:, 0] for part in parts]) if crops else None
-    for chosen in parts:
+    window = volume_window(pipeline, partial(dataset.brain, items))
+    for first in range(0, len(items), batch_size):
+        chosen = items[first : first + batch_size]
         batch = dataset.batch(chosen)
         generators = slice_generators(seed, chosen, 0)
         draw = partial(pipeline.denoise, generators=generators, steps=steps)
-        synthetic = draw_cropped(pipeline, brain, batch["conditions"][:, 0], draw)
+        synthetic = draw_cropped(window, batch["conditions"][:, 0], draw)
         error = (synthetic - batch["t1ce"][:, 0])[batch["brain"][:, 0] > 0]
         squared += error.square().sum().item()
         absolute += error.abs().sum().item()

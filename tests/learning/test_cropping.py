@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from recoseg_hf.learning.cropping import Crops, crop_images, draw_cropped
+from recoseg_hf.learning.cropping import Crops, crop_images, draw_cropped, volume_window
 from tests.pipeline.test_preprocessing import tensors
 from tests.tiny import tiny_pipeline
 
@@ -90,11 +90,12 @@ class TestDrawCropped:
             return conditions[:, :1] + 1
 
         conditions = torch.rand(1, 3, 16, 16)
-        found = draw_cropped(tiny_pipeline(crop_to_brain=True), brain, conditions, draw)
+        found = draw_cropped(volume_window(tiny_pipeline(crop_to_brain=True), lambda: brain), conditions, draw)
         assert torch.equal(seen[0], conditions[:, :, 2:10, 1:9])
         assert torch.equal(found[:, :, 2:10, 1:9], conditions[:, :1, 2:10, 1:9] + 1)
         assert int((found != 0).sum()) == 64
 
     def test_a_pipeline_that_sees_all_draws_all(self):
         conditions = torch.rand(2, 3, 16, 16)
-        assert draw_cropped(tiny_pipeline(), None, conditions, lambda given: given) is conditions
+        window = volume_window(tiny_pipeline(), pytest.fail)  # the brain is not asked for
+        assert draw_cropped(window, conditions, lambda given: given) is conditions
