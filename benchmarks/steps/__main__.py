@@ -5,9 +5,10 @@
 BRATS holds one folder per labelled subject and `splits.json`; no subject's name leaves the program. Three parts, on
 the validation subjects: `volumes`, the model's own solver on whole volumes; `slabs`, every solver on a few slices
 around the middle of each tumour, prepared with the whole volume; `slices`, DDPM with all timesteps against few steps
-of the model's own solver, on 24 slices with tumour. Whole volumes with every solver would take hours on two cores, and
-a step costs the same whatever the solver. A stopped run goes on with the same command. Beside the JSON: a picture
-(.png), and the tables (.md).
+of the model's own solver, on 24 slices with tumour. Whole volumes with every solver would take hours on two cores: of
+30 settings on slabs those that are best of all, in a region or in the mean, are measured on whole volumes, too, since
+the best of so many is partly so by chance. A step costs the same whatever the solver. A stopped run goes on with the
+same command. Beside the JSON: a picture (.png), and the tables (.md).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from benchmarks.compare_samplers import open_unseen
 from benchmarks.measure_model import conditions
 from benchmarks.steps.chart import draw
 from benchmarks.steps.kept import KeptPoints
-from benchmarks.steps.points import SOLVERS, Subject, cost, own_solver, plan
-from benchmarks.steps.result import result_of
+from benchmarks.steps.points import SOLVERS, Point, Subject, cost, own_solver, plan, plan_proposed
+from benchmarks.steps.result import proposals, result_of
 from benchmarks.steps.tables import steps as tables
 from recoseg_hf.cli.scripts import told_in_a_line
 from recoseg_hf.evaluation.canvas import require_drawing, save
@@ -59,8 +60,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return options
 
 
-def measure(pipeline: ReCoSegPipeline, cases: Sequence[Path], kept: KeptPoints, options: argparse.Namespace) -> None:
-    """Measure all points that are not kept yet."""
+def study(pipeline: ReCoSegPipeline, cases: Sequence[Path], kept: KeptPoints, options: argparse.Namespace) -> None:
+    """Measure all points that are not kept yet: what was planned, then what slabs propose for whole volumes."""
     own, longest = own_solver(pipeline), pipeline.scheduler.config.num_train_timesteps
     planned = plan(
         own,
@@ -71,6 +72,18 @@ def measure(pipeline: ReCoSegPipeline, cases: Sequence[Path], kept: KeptPoints, 
         steps=options.steps,
     )
     planned = [point for point in planned if options.slices or point.part != "slices"]
+    measure(pipeline, cases, kept, options, planned)
+    measure(pipeline, cases, kept, options, plan_proposed(proposals(kept.found, own), len(cases)))
+
+
+def measure(
+    pipeline: ReCoSegPipeline,
+    cases: Sequence[Path],
+    kept: KeptPoints,
+    options: argparse.Namespace,
+    planned: Sequence[Point],
+) -> None:
+    """Measure those of some points that are not kept yet."""
     left = [point for point in planned if point not in kept.found]
     subject = None
     with tqdm(total=sum(cost(point, options.slab, options.slices) for point in left), unit="slice") as bar:
@@ -102,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folders = list(islice(subjects.folders(), options.subjects))
     measured = conditions(pipeline) | {"part": options.part, "slab": options.slab, "slices": options.slices}
     kept = KeptPoints(options.output.with_suffix(".points"), measured)
-    measure(pipeline, folders, kept, options)
+    study(pipeline, folders, kept, options)
     result = result_of(kept.found, own_solver(pipeline), pipeline.scheduler.config.num_train_timesteps)
     write(result | {"measurement": {"what": "steps", **measured}}, options.output)
     kept.delete()

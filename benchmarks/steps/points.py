@@ -81,6 +81,11 @@ def plan(
     return found
 
 
+def plan_proposed(settings: Sequence[tuple[str, int]], subjects: int) -> list[Point]:
+    """The points of whole volumes for some solvers and steps."""
+    return [Point("volumes", subject, *setting) for subject in range(subjects) for setting in settings]
+
+
 class Subject:
     """A case, and what several of its points share.
 

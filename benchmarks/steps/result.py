@@ -32,7 +32,8 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
 
     Returns:
         JSON values: `steps`, by number of steps what `measure_model.summary` says of whole volumes with the model's
-        own solver, with `regions` and `spread_over_samples`; `slabs` and `slices`, by solver and number of steps the
+        own solver, with `regions` and `spread_over_samples`; `proposed`, the same of other solvers, by solver and
+        number of steps; `slabs` and `slices`, by solver and number of steps the
         means over subjects; `chosen`, see `chosen_of`, from volumes and from slabs; `against_all_timesteps`, of the
         slices, by number of steps the paired difference to DDPM with all timesteps; `rounds`, of slabs, the means of
         each round of `refine_case`.
@@ -41,7 +42,10 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
     for point, measured in sorted(points.items(), key=lambda item: item[0].subject):
         parts[point.part][point.solver, point.steps][point.subject] = measured
     slabs, slices = parts["slabs"], parts["slices"]
-    volumes = {count: _volume_summary(by_subject) for (_, count), by_subject in sorted(parts["volumes"].items())}
+    whole: dict[str, dict[int, dict]] = {own: {}}
+    for (solver, count), by_subject in sorted(parts["volumes"].items()):
+        whole.setdefault(solver, {})[count] = _volume_summary(by_subject)
+    volumes = whole.pop(own)
     for count, row in volumes.items():
         spreads = [one["spread"] for one in slabs.get((own, count), {}).values() if "spread" in one]
         row["spread_over_samples"] = statistics.mean(spreads) if spreads else None
@@ -52,6 +56,7 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
         "spread_unit": "share of the 99th percentile of the real T1ce, in a slab around the tumour, "
         f"n = {SPREAD_SUBJECTS}",
         "steps": {str(count): row for count, row in volumes.items()},
+        "proposed": {solver: {str(count): row for count, row in rows.items()} for solver, rows in whole.items()},
         "slabs": _nested(slabs),
         "slices": _nested(slices),
         "rounds": _rounds(parts["rounds"][own, 0]),
@@ -65,6 +70,16 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
             if every and count != longest
         },
     }
+
+
+def proposals(points: Points, own: str) -> list[Setting]:
+    """The settings that are best of all on slabs, for a region or for their mean: whole volumes are to decide."""
+    slabs: dict[Setting, dict[int, Mapping]] = defaultdict(dict)
+    for point, measured in points.items():
+        if point.part == "slabs":
+            slabs[point.solver, point.steps][point.subject] = measured
+    chosen = chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}, own)
+    return sorted({(one["best"]["solver"], one["best"]["steps"]) for one in chosen.values()})
 
 
 def chosen_of(dices: Mapping[Setting, Mapping[str, Mapping[int, float]]], own: str) -> dict[str, Any]:

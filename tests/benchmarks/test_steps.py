@@ -8,8 +8,8 @@ from diffusers import DDIMScheduler
 
 from benchmarks.steps.__main__ import main
 from benchmarks.steps.kept import KeptPoints
-from benchmarks.steps.points import SOLVERS, Point, Subject, own_solver, plan
-from benchmarks.steps.result import chosen_of
+from benchmarks.steps.points import SOLVERS, Point, Subject, own_solver, plan, plan_proposed
+from benchmarks.steps.result import chosen_of, proposals
 from benchmarks.steps.slab import cut, slab_of
 from benchmarks.steps.tables import steps as tables
 from recoseg_hf.errors import InputError
@@ -100,6 +100,17 @@ def test_ddpm_takes_all_timesteps_and_the_dear_parts_come_last():
     assert [point for point in found if point.subject == 1][-1] == Point("slices", 1, "DDPM", 12)
 
 
+def test_slabs_propose_what_is_best_of_all_there():
+    def slab(solver: str, subject: int, wt: float, et: float) -> tuple[Point, dict]:
+        return Point("slabs", subject, solver, 4), {"dice_wt": wt, "dice_et": et, "psnr": 20.0}
+
+    points = dict([slab("DDIM", 0, 0.8, 0.5), slab("UniPC", 0, 0.9, 0.3), slab("Euler", 0, 0.7, 0.4)])
+    points |= dict([slab("DDIM", 1, 0.8, 0.5), slab("UniPC", 1, 0.9, 0.3), slab("Euler", 1, 0.7, 0.4)])
+    points[Point("volumes", 0, "Euler", 9)] = {"dice_wt": 1.0}
+    assert proposals(points, "DDIM") == [("DDIM", 4), ("UniPC", 4)]
+    assert plan_proposed([("UniPC", 4)], 2) == [Point("volumes", 0, "UniPC", 4), Point("volumes", 1, "UniPC", 4)]
+
+
 def test_kept_points_are_found_again_and_a_broken_line_is_not(tmp_path):
     path, point, other = tmp_path / "steps.points", Point("slabs", 0, "DDIM", 1), Point("slabs", 1, "DDIM", 1)
     KeptPoints(path, {"dtype": "float32"}).add(point, {"psnr": 20.5})
@@ -135,12 +146,18 @@ def test_a_stopped_study_goes_on_and_names_nobody(brats_like, tmp_path, monkeypa
         main(given)
     monkeypatch.setattr(Subject, "measure", lambda subject, point: measured.append(point) or measure(subject, point))
     main(given)
-    assert len(measured) == len(set(measured)) == 2 * 2 + 1 + 2 + 2 + 1
+    proposed = measured[2 * 2 + 1 + 2 + 2 + 1 :]
+    assert len(measured) == len(set(measured))
+    assert {(point.part, point.solver) for point in proposed} <= {("volumes", "UniPC")}
     assert {file.name for file in tmp_path.glob("s.*")} == {"s.json", "s.md", "s.png"}
     result = json.loads((tmp_path / "s.json").read_text())
     assert list(result["steps"]) == ["1", "2"]
     assert result["steps"]["1"]["spread_over_samples"] >= 0
     assert set(result["steps"]["2"]["regions"]) == {"tc", "et"}
+    on_volumes = {(solver, int(count)) for solver, rows in result["proposed"].items() for count in rows}
+    assert on_volumes == {(point.solver, point.steps) for point in proposed}
+    slabs_best = {(one["best"]["solver"], one["best"]["steps"]) for one in result["chosen"]["slabs"].values()}
+    assert slabs_best <= on_volumes | {("DDIM", 1), ("DDIM", 2)}
     assert set(result["slices"]) == {"DDIM", "DDPM"}
     assert result["against_all_timesteps"]["2"]["psnr"]["n"] == 1
     assert result["chosen"]["volumes"]["wt"]["steps"] in (1, 2)
