@@ -140,7 +140,7 @@ class VolumePipeline(ReCoSegPipeline):
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
-        absent = {"slice_smoothing": 0, "region_threshold": INNER_THRESHOLD, "slice_step": 1}
+        absent = {"slice_smoothing": 0, "region_threshold": INNER_THRESHOLD, "slice_step": 1, "flip_above": 0}
         check_settings(dict(self.config) | absent, [synthesizer or segmenter])
         check_roles(self.config, synthesizer, self.channels, self.region_names)
         check_channels("segmenter", segmenter, len(self.channels), len(self.region_names))

@@ -15,7 +15,7 @@ from recoseg_hf.imaging.brain_window import BrainWindow
 from recoseg_hf.imaging.case import Case
 from recoseg_hf.imaging.volume import Volume
 from recoseg_hf.inference.deferred import Deferred
-from recoseg_hf.inference.report import build_report, find_warnings, measure
+from recoseg_hf.inference.report import build_report, describe_run, find_warnings, measure
 from recoseg_hf.inference.timing import StageClock
 from recoseg_hf.pipeline.conventions import INNER_THRESHOLD, MODALITIES, nested_labels
 from recoseg_hf.pipeline.masks import bounding_box, seeded_mask
@@ -121,14 +121,21 @@ def predict_cut(
     Raises:
         InputError: as for `predict_case`.
     """
+    from recoseg_hf.pipeline.preprocessing import for_each
+
     clock.enter("preprocess")
     window, slices = cut
     with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
         result = _run(pipeline, case, slices, progress, slice_batch_size=slice_batch_size, **settings)
     clock.enter("restore")
     regions = _Regions(result, window, tuple(pipeline.region_names))
-    mask, labels = _decided(pipeline, regions)
-    report = build_report(pipeline, case, mask, dict(settings), clock.seconds(), labels)
+    beside = {
+        "described": lambda: describe_run(pipeline, case, settings),
+        "decided": lambda: _decided(pipeline, regions),
+    }
+    done = for_each(lambda name: beside[name](), beside)
+    mask, labels = done["decided"]
+    report = build_report(done["described"], mask, labels, clock.seconds())
     maps = {name: _Restoring(result, window, name) for name in _DEFERRED if name in result.maps}
     return Prediction(
         mask, regions.whole_tumour, labels=labels, report=report, region_probabilities=regions.all, **maps

@@ -31,30 +31,41 @@ if TYPE_CHECKING:
 _MADE_OF_T1CE = {"t1ce", "residual", "static_residual"}
 _ANGLE_TOLERANCE = 1.0  # degrees
 # Off, they change nothing, and what was measured before there were such settings is still of the same model.
-_ADDED_SETTINGS = (("slice_step", 1), ("crop_to_brain", False))
+_ADDED_SETTINGS = (("slice_step", 1), ("crop_to_brain", False), ("flip_above", 0.0))
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
 
 
-def build_report(
-    pipeline: ReCoSegPipeline,
-    case: Case,
-    mask: Volume,
-    settings: dict[str, Any],
-    seconds: dict[str, float],
-    labels: Volume | None = None,
-) -> dict[str, Any]:
-    """Put a run's record together; `settings` as the caller gave them, where None stands for the model's default."""
+def describe_run(pipeline: ReCoSegPipeline, case: Case, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what of a run's record is known before anything came out.
+
+    Args:
+        pipeline: the model.
+        case: that is predicted.
+        settings: as the caller gave them, where None stands for the model's default.
+    """
     resolved = resolve_settings(pipeline, settings, case.t1ce is not None)
     return {
         "subject": case.subject,
         "inputs": input_hashes(case.sources),
         "model": describe_model(pipeline),
         "settings": resolved,
-        "results": measure(mask, labels),
+        "results": {},
         "grid": describe_grid(case.flair),
-        "seconds": seconds,
+        "seconds": {},
         "versions": library_versions(),
-        "warnings": find_warnings(case, mask, resolved, pipeline.channels),
+        "warnings": warnings_of_scans(case, resolved, pipeline.channels),
+    }
+
+
+def build_report(
+    described: Mapping[str, Any], mask: Volume, labels: Volume | None, seconds: Mapping[str, float]
+) -> dict[str, Any]:
+    """Put a run's record together, of `describe_run` and what came out."""
+    return {
+        **described,
+        "results": measure(mask, labels),
+        "seconds": dict(seconds),
+        "warnings": [*described["warnings"], *warnings_of_mask(mask)],
     }
 
 
@@ -152,11 +163,20 @@ def library_versions() -> dict[str, str]:
 
 
 def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channels: Sequence[str]) -> list[str]:
-    """Return what a reader of the results must know, one sentence each.
+    """Return what a reader of the results must know, one sentence each; arguments as below."""
+    return [*warnings_of_scans(case, settings, channels), *warnings_of_mask(mask)]
+
+
+def warnings_of_mask(mask: Volume) -> list[str]:
+    """Return what a reader must know of a mask."""
+    return [] if mask.data.any() else ["No tumour was found: the mask is empty."]
+
+
+def warnings_of_scans(case: Case, settings: Mapping[str, Any], channels: Sequence[str]) -> list[str]:
+    """Return what a reader must know of the scans and of how they were used.
 
     Args:
         case: that was predicted.
-        mask: of its tumour.
         settings: of `resolve_settings`.
         channels: that the segmenter sees, of `SEGMENTER_CHANNELS`.
     """
@@ -188,8 +208,6 @@ def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channel
     elif not sees_t1ce(settings["residual_source"], channels):
         source = settings["residual_source"]
         found.append(f"The T1ce that was given is not what was segmented from: the residual source is {source!r}.")
-    if not mask.data.any():
-        found.append("No tumour was found: the mask is empty.")
     return found
 
 

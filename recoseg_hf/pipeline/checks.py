@@ -33,6 +33,7 @@ def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
         "residual_clip": 0 < config["residual_clip"] <= 1,
         "slice_smoothing": 0 <= config["slice_smoothing"] <= 10,
         "region_threshold": 0 < config["region_threshold"] < 1,
+        "flip_above": 0 <= config["flip_above"] < 1,
         "slice_step": isinstance(config["slice_step"], int) and 1 <= config["slice_step"] <= MOST_SLICES_APART,
     }
     wrong = ", ".join(f"{name}={config[name]}" for name, holds in fine.items() if not holds)
@@ -40,7 +41,7 @@ def check_settings(config: Mapping[str, Any], nets: Sequence[Any]) -> None:
         raise ValueError(
             f"{wrong}; expected 0 <= lower_percentile < upper_percentile <= 100, mask_threshold within (0, 1), "
             "seed_threshold within [0, 1), residual_clip within (0, 1], slice_smoothing within [0, 10] mm, "
-            f"region_threshold within (0, 1) and slice_step from 1 to {MOST_SLICES_APART}."
+            f"region_threshold within (0, 1), flip_above within [0, 1) and slice_step from 1 to {MOST_SLICES_APART}."
         )
     size, fold, multiple = config["image_size"], config["pixel_unshuffle"], least_multiple(config, nets)
     if size % multiple:
@@ -173,9 +174,9 @@ def check_images(
 
 def _finite(name: str, image: np.ndarray | torch.Tensor) -> torch.Tensor:
     taken = _as_float(image)
-    values = taken.numpy()
-    if values.size and not np.isfinite([values.min(), values.max()]).all():  # NaN and infinity show in either end
-        broken = int((~taken.isfinite()).sum())
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = taken.numpy().sum()  # NaN and infinity show in it, and so does what is too large to add up
+    if not np.isfinite(total) and (broken := int((~taken.isfinite()).sum())):
         raise ValueError(f"{name}: {broken} values are NaN or infinite; expected finite intensities.")
     return taken
 

@@ -28,32 +28,23 @@ def smooth_through_slices(probabilities: torch.Tensor, brain: torch.Tensor, sigm
     return torch.where(count > 0, total / count.clamp_min(1e-6), probabilities)
 
 
-def between_slices(maps: torch.Tensor, brain: torch.Tensor, step: int, count: int) -> torch.Tensor:
-    """Fill in the slices that were left out: linearly, from the computed ones below and above that hold brain there.
+def slices_to_mirror(probabilities: torch.Tensor, least: float) -> torch.Tensor:
+    """Say which slices are looked at once more: those in which some probability exceeds `least`, and their neighbours.
 
     Args:
-        maps: float32 (M, C, S, S), each `step`-th of `count` slices from the first.
-        brain: (M, 1, S, S), true where there is brain.
-        step: 1 returns `maps`.
-        count: of all slices.
+        probabilities: float32 (M, R, S, S), in the order of the slices.
+        least: 0 names all.
 
     Returns:
-        float32 (count, C, S, S).
+        Positions, int64 (n,), from the lowest to the highest.
     """
-    if step == 1:
-        return maps
-    whole = maps.new_empty(count, *maps.shape[1:])
-    whole[::step] = maps
-    for offset in range(1, step):
-        places = torch.arange(len(whole[offset::step]))
-        pair = places, (places + 1).clamp(max=len(maps) - 1)
-        shares = torch.tensor([1 - offset / step, offset / step])
-        weights = [share * brain[place] for share, place in zip(shares, pair, strict=True)]
-        total = weights[0] + weights[1]
-        below, above = (torch.where(total > 0, weight, share) for weight, share in zip(weights, shares, strict=True))
-        blended = below * maps[pair[0]] + above * maps[pair[1]]
-        whole[offset::step] = blended / torch.where(total > 0, total, 1)
-    return whole
+    if least == 0:
+        return torch.arange(len(probabilities))
+    seen = (probabilities.flatten(1) > least).any(dim=1)
+    near = seen.clone()
+    near[1:] |= seen[:-1]
+    near[:-1] |= seen[1:]
+    return near.nonzero()[:, 0]
 
 
 def seeded_mask(probability: np.ndarray, threshold: float, seed_threshold: float = 0.0) -> np.ndarray:

@@ -32,7 +32,7 @@ from .conventions import (
 from .denoising import reverse_process, slice_generators, slice_noise, within_range
 from .fresh import build_system
 from .independence import run_slices_apart
-from .masks import between_slices, seeded_mask, smooth_through_slices
+from .masks import seeded_mask, slices_to_mirror, smooth_through_slices
 from .measurement import Measurement
 from .memory import align_weights, choose_batch_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
@@ -69,6 +69,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
         context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
         flip_average: average the segmenter over the slice and its left-right mirror image.
+        flip_above: of the slices in which the probability exceeds this somewhere, and of those next to them; elsewhere
+            the mirror image is not looked at. 0 looks at all.
         slice_smoothing: standard deviation in mm of `smooth_through_slices`; 0 is the paper's.
         region_threshold: on the probability of TC and ET, within the mask, see `nested_labels`.
         slice_step: the nets see each n-th slice, and neighbours that far apart; what lies between is interpolated.
@@ -106,6 +108,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         region_threshold: float = INNER_THRESHOLD,
         slice_step: int = 1,
         crop_to_brain: bool = False,
+        flip_above: float = 0.0,
     ):
         super().__init__()
         self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
@@ -128,6 +131,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             region_threshold=region_threshold,
             slice_step=slice_step,
             crop_to_brain=crop_to_brain,
+            flip_above=flip_above,
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
@@ -278,9 +282,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         maps |= self._drawn_maps(stack, draws)
         if residual is not None:
             maps["residual"] = residual
-        slices = len(stack.source_brain)
-        maps = {name: between_slices(each, stack.brain, stack.slice_step, slices) for name, each in maps.items()}
-        return StackResult(stack.grid, stack.source_brain, maps, source, threshold)
+        return StackResult(stack.grid, stack.source_brain, stack.brain, stack.slice_step, maps, source, threshold)
 
     def preprocess(
         self, images: Mapping[str, torch.Tensor], t1ce_measurement: Measurement | None = None
@@ -445,15 +447,21 @@ class ReCoSegPipeline(DiffusionPipeline):
         apart = self.config.slice_step // stack.slice_step
         device = self._execution_device  # diffusers walks through all modules for it
 
-        def segment(batch: torch.Tensor) -> None:
-            seen = with_context(inputs, batch, self.config.context_slices, apart).to(device)
-            probability = self.segment_slices(seen, source)
-            if self.config.flip_average:
-                mirrored = self.segment_slices(seen.flip(-2), source)
-                probability = (probability + mirrored.flip(-2)) / 2
-            probabilities[positions[batch]] = probability.cpu()
+        def seen(batch: torch.Tensor) -> torch.Tensor:
+            return with_context(inputs, batch, self.config.context_slices, apart).to(device)
 
-        run_in_batches(segment, torch.arange(len(positions)), batch_size)
+        def look(batch: torch.Tensor) -> None:
+            probabilities[positions[batch]] = self.segment_slices(seen(batch), source).cpu()
+
+        def look_at_mirrored(batch: torch.Tensor) -> None:
+            mirrored = self.segment_slices(seen(batch).flip(-2), source).flip(-2).cpu()
+            probabilities[positions[batch]] = (probabilities[positions[batch]] + mirrored) / 2
+
+        fitted = run_in_batches(look, torch.arange(len(positions)), batch_size)
+        if self.config.flip_average:
+            again = slices_to_mirror(probabilities[positions], self.config.flip_above)
+            pixels = inputs[0, 0].numel() // self.config.pixel_unshuffle**2
+            run_in_batches(look_at_mirrored, again, min(fitted, choose_batch_size(len(again), pixels)))
         return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing / stack.slice_step)
 
     def _channels_of(

@@ -15,7 +15,9 @@ class StackResult:
     Attributes:
         grid: the `ModelGrid` of the volume.
         source_brain: bool (N, H, W).
-        maps: float32 (N, 1, S, S): the probability of each of the model's regions by name, and where there are such,
+        brain: bool (M, 1, S, S), of the slices that the nets saw.
+        slice_step: these are each n-th.
+        maps: float32 (M, 1, S, S): the probability of each of the model's regions by name, and where there are such,
             `t1ce` and `uncertainty` in source units, and `residual`.
         residual_source: `measured`, `ensemble` or `none`.
         mask_threshold: tau that was asked for, or the model's.
@@ -23,6 +25,8 @@ class StackResult:
 
     grid: Any
     source_brain: torch.Tensor
+    brain: torch.Tensor
+    slice_step: int
     maps: Mapping[str, torch.Tensor]
     residual_source: str
     mask_threshold: float
@@ -35,10 +39,57 @@ class StackResult:
             slices: these alone, (n, H, W).
         """
         as_given = self.source_brain.stride(-1) != 1  # laid out in memory as the slices were
-        found = self.grid.to_source(self.maps[name][slices], columns_first=as_given)
+        found = self.grid.to_source(self.of_slices(name, slices), columns_first=as_given)
         return found.mul_(self.source_brain[slices]).numpy()
 
+    def of_slices(self, name: str, slices: slice = slice(None)) -> torch.Tensor:
+        """Return a map for slices that lie together, float32 (n, 1, S, S), those that the nets did not see among them.
+
+        Args:
+            name: of the map.
+            slices: of the N.
+        """
+        start, stop, _ = slices.indices(len(self.source_brain))
+        lowest, step = start // self.slice_step, self.slice_step
+        highest = min(-(-(stop - 1) // step), len(self.brain) - 1)
+        seen = slice(lowest, highest + 1)
+        found = between_slices(
+            self.maps[name][seen], self.brain[seen], step, max(stop, highest * step + 1) - lowest * step
+        )
+        return found[start - lowest * step : stop - lowest * step]
+
     def slices_above(self, name: str, threshold: float) -> slice:
-        """The slices from the first to the last in which a map exceeds a threshold somewhere; resampling adds none."""
+        """Some slices that lie together, beyond which a map nowhere exceeds a threshold; resampling adds none."""
         found = np.flatnonzero((self.maps[name].flatten(1).amax(dim=1) > threshold).numpy())
-        return slice(int(found[0]), int(found[-1]) + 1) if found.size else slice(0, 0)
+        if not found.size:
+            return slice(0, 0)
+        before, after = int(found[0]) - 1, int(found[-1]) + 1  # what lies between two slices has something of both
+        return slice(max(before * self.slice_step + 1, 0), min(after * self.slice_step, len(self.source_brain)))
+
+
+def between_slices(maps: torch.Tensor, brain: torch.Tensor, step: int, count: int) -> torch.Tensor:
+    """Fill in the slices that were left out: linearly, from the computed ones below and above that hold brain there.
+
+    Args:
+        maps: float32 (M, C, S, S), each `step`-th of `count` slices from the first.
+        brain: (M, 1, S, S), true where there is brain.
+        step: 1 returns `maps`.
+        count: of all slices.
+
+    Returns:
+        float32 (count, C, S, S).
+    """
+    if step == 1:
+        return maps
+    whole = maps.new_empty(count, *maps.shape[1:])
+    whole[::step] = maps
+    for offset in range(1, step):
+        places = torch.arange(len(whole[offset::step]))
+        pair = places, (places + 1).clamp(max=len(maps) - 1)
+        shares = torch.tensor([1 - offset / step, offset / step])
+        weights = [share * brain[place] for share, place in zip(shares, pair, strict=True)]
+        total = weights[0] + weights[1]
+        below, above = (torch.where(total > 0, weight, share) for weight, share in zip(weights, shares, strict=True))
+        blended = below * maps[pair[0]] + above * maps[pair[1]]
+        whole[offset::step] = blended / torch.where(total > 0, total, 1)
+    return whole

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recoseg_hf.pipeline.masks import between_slices, seeded_mask, smooth_through_slices
+from recoseg_hf.pipeline.masks import seeded_mask, slices_to_mirror, smooth_through_slices
 
 
 @pytest.fixture
@@ -88,29 +88,22 @@ class TestSmoothThroughSlices:
         assert not torch.allclose(found[..., 1], probabilities[..., 1])
 
 
-class TestBetweenSlices:
-    def test_where_none_is_left_out_the_maps_stay_as_they_are(self):
-        maps = torch.rand(3, 2, 4, 4)
-        assert between_slices(maps, torch.ones(3, 1, 4, 4) > 0, 1, 3) is maps
+class TestSlicesToMirror:
+    def probabilities(self, *largest: float) -> torch.Tensor:
+        """Slices of two regions, of which the second has these maxima."""
+        values = torch.full((len(largest), 2, 3, 3), 0.05)
+        values[:, 1, 2, 0] = torch.tensor(largest)
+        return values
 
-    def test_it_is_linear_in_between(self):
-        maps = torch.tensor([0.0, 3.0, 9.0]).view(3, 1, 1, 1).expand(3, 2, 2, 2)
-        found = between_slices(maps, torch.ones(3, 1, 2, 2) > 0, 3, 7)
-        assert found.shape == (7, 2, 2, 2)
-        expected = torch.tensor([0.0, 1, 2, 3, 5, 7, 9]).view(7, 1, 1, 1).expand(7, 2, 2, 2)
-        assert torch.allclose(found, expected, atol=1e-6)
+    def test_nothing_asked_for_names_all(self):
+        assert slices_to_mirror(torch.zeros(3, 1, 2, 2), 0.0).tolist() == [0, 1, 2]
 
-    def test_only_brain_counts_and_where_there_is_none_both_do(self):
-        maps = torch.tensor([[2.0, 2, 2, 2], [6.0, 6, 6, 6]]).view(2, 1, 1, 4)
-        brain = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0]]).view(2, 1, 1, 4) > 0
-        found = between_slices(maps, brain, 4, 5)[:, 0, 0]
-        assert torch.allclose(found[1], torch.tensor([3.0, 2, 6, 3]))
-        assert torch.allclose(found[3], torch.tensor([5.0, 2, 6, 5]))
-        assert found[0].tolist() == [2] * 4
-        assert found[4].tolist() == [6] * 4
+    def test_slices_that_hold_something_and_their_neighbours(self):
+        found = slices_to_mirror(self.probabilities(0.1, 0.1, 0.1, 0.3, 0.1, 0.1, 0.9), 0.2)
+        assert found.tolist() == [2, 3, 4, 5, 6]
+        assert found.dtype == torch.int64
 
-    @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 6])
-    def test_past_the_last_slice_that_was_computed_it_goes_on(self, count):
-        maps = torch.tensor([1.0, 4.0])[: -(-count // 3)].view(-1, 1, 1, 1)
-        found = between_slices(maps, torch.ones_like(maps) > 0, 3, count)
-        assert found.flatten().tolist() == pytest.approx(([1.0] * 3 if count < 4 else [1.0, 2, 3, 4, 4, 4])[:count])
+    def test_what_only_reaches_the_limit_is_none(self):
+        assert slices_to_mirror(self.probabilities(0.2, 0.1), 0.2).tolist() == []
+        assert slices_to_mirror(self.probabilities(0.3), 0.2).tolist() == [0]
+        assert slices_to_mirror(torch.zeros(0, 1, 2, 2), 0.2).tolist() == []

@@ -398,6 +398,22 @@ class TestSystems:
             one, other = pipeline(**images).probability, pipeline(**mirrored).probability[:, ::-1]
             assert np.allclose(one, other, atol=1e-5) == symmetric
 
+    def test_the_mirror_image_is_looked_at_where_the_first_look_sees_something(self, images):
+        settings = {"synthesizer": None, "segmenter_inputs": "flair,t1,t2", "context_slices": 1}
+        once, all_ = (
+            tiny_pipeline(flip_average=average, **settings).compute(**images).maps["wt"] for average in (False, True)
+        )
+        largest = once.flatten(1).amax(dim=1)
+        least = float(largest.max()) - 1e-6  # one slice exceeds it
+        near = int(largest.argmax()) + np.array([-1, 0, 1])
+        others = np.setdiff1d(np.arange(len(once)), near)
+        pipeline = tiny_pipeline(flip_average=True, flip_above=least, **settings)
+        for batch in (1, 2, None):
+            found = pipeline.compute(**images, slice_batch_size=batch).maps["wt"]
+            assert torch.equal(found[near], all_[near])
+            assert torch.equal(found[others], once[others])
+        assert not torch.allclose(once[others], all_[others])
+
     def test_bfloat16_nets_give_float32_results(self, images):
         reference = tiny_pipeline()(**images, generator=seeded())
         pipeline = tiny_pipeline()
