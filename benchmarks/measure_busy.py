@@ -55,7 +55,7 @@ def seconds_of(case: Path, runs: int, spins: str | None) -> list[float]:
     }
     environment |= {} if spins is None else {"GOMP_SPINCOUNT": spins}
     command = [sys.executable, "-c", _WORK, str(case), str(runs)]
-    done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -6,19 +6,18 @@ import os
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _ARENAS = 2
-_SPINS = "10000"  # some tens of microseconds
+_SPINS = "10000"  # a fraction of a millisecond
 
 
 def tune_process() -> None:
-    """Keep freed memory in the process (glibc): large activations otherwise fault in anew at every step.
+    """Keep freed memory in the process, and let threads wait for one another in a short loop (glibc, GNU OpenMP).
 
-    Measured at 1.15 to 1.47 times the speed on a CPU. Threads share two arenas: each of its own would keep what was
-    freed there, and a cohort's memory would grow with the threads that came and went. It acts on the whole process, so
-    programs call it, never the library by itself.
+    Large activations otherwise fault in anew at every step: measured at 1.15 to 1.47 times the speed on a CPU. Threads
+    share two arenas: each of its own would keep what was freed there, and a cohort's memory would grow with the
+    threads that came and went. It acts on the whole process, so programs call it, never the library by itself.
 
-    Where torch is not loaded yet, its threads then wait for one another in a short loop before they sleep, not in a
-    long one (GNU OpenMP), in which they keep the processor from those they wait for as soon as another program needs
-    some of it. On two cores, one of them taken, a subject took 4 s in place of 20 (`benchmarks.measure_busy`).
+    The loop is set where torch is not loaded yet. In GNU's own, which is long, a thread keeps the processor from the
+    one that it waits for as soon as another program needs some of it (`python -m benchmarks.measure_busy`).
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)

@@ -32,10 +32,10 @@ def dice_quality(about: Mapping[str, Any], steps: Mapping[str, Any] | None) -> Q
     """
     if missing := _mismatch(about, steps):
         return Quality(None, missing)
-    dices = _volumes(steps)
-    timed = steps["own_solver"], about["steps"]
-    if timed not in dices:
+    dices, timed = _volumes(steps), (steps["own_solver"], about["steps"])
+    if not dices.get(timed):
         return Quality(None, f"Dice of {about['steps']} steps: not measured")
+    dices = {setting: found for setting, found in dices.items() if found.keys() >= dices[timed].keys()}
     best = max(dices, key=lambda setting: (dices[setting].get(_MEAN, dices[setting]["WT"]), setting == timed))
     lost = {region: dices[best][region] - value for region, value in dices[timed].items()}
     worst = max(lost, key=lost.__getitem__)
@@ -77,8 +77,8 @@ def _mismatch(about: Mapping[str, Any], steps: Mapping[str, Any] | None) -> str:
     if not steps or "slabs" not in steps or not about.get("model"):
         return "not measured"
     measured = steps["measurement"]
-    same = measured["model"]["weights_sha256"] == about["model"]["weights_sha256"]
-    return "" if same and measured["dtype"] == about["precision"] else "not measured with these weights and this dtype"
+    same = measured["model"] == {name: about["model"].get(name) for name in measured["model"]}
+    return "" if same and measured["dtype"] == about["precision"] else "not measured with this model and this dtype"
 
 
 def _volumes(steps: Mapping[str, Any]) -> dict[Setting, dict[str, float]]:

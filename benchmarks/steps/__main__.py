@@ -5,10 +5,10 @@
 BRATS holds one folder per labelled subject and `splits.json`; no subject's name leaves the program. Three parts, on
 the validation subjects: `volumes`, the model's own solver on whole volumes; `slabs`, every solver on a few slices
 around the middle of each tumour, prepared with the whole volume; `slices`, DDPM with all timesteps against few steps
-of the model's own solver, on 24 slices with tumour. Whole volumes with every solver would take hours on two cores: of
-30 settings on slabs those that are best of all, in a region or in the mean, are measured on whole volumes, too, since
-the best of so many is partly so by chance. A step costs the same whatever the solver. A stopped run goes on with the
-same command. Beside the JSON: a picture (.png), and the tables (.md).
+of the model's own solver, on 24 slices with tumour. Whole volumes with every solver would take hours on two cores.
+What is best of all on slabs, in a region or in the mean, is therefore measured on whole volumes at the end: of so
+many settings the best is partly so by chance. A step costs the same whatever the solver. A stopped run goes on with
+the same command. Beside the JSON: a picture (.png), and the tables (.md).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def steps(result: Mapping[str, Any]) -> str:
 
 def _volumes(result: Mapping[str, Any]) -> str:
     rows = []
-    settings = [(count, row) for count, row in by_steps(result["steps"])]
+    settings = by_steps(result["steps"])
     for solver, by_count in result.get("proposed", {}).items():
         settings += [(f"{count}, {solver}", row) for count, row in by_steps(by_count)]
     for count, row in settings:
@@ -30,13 +30,13 @@ def _volumes(result: Mapping[str, Any]) -> str:
         rows.append([count, *dices, *likeness, f"{row['cpu_seconds_per_subject']:.1f}"])
     if not rows:
         return ""
-    first = next(iter(result["steps"].values()))
+    first = settings[0][1]
     heads = ["steps", "Dice, WT", *(f"Dice, {REGIONS[name]}" for name in inner_regions(first)), "PSNR, dB", "SSIM"]
     conditions = result["measurement"]
     note = (
         f"Whole volumes of n = {first['n']} validation subjects, {result['own_solver']}, {conditions['dtype']}; means "
-        "with 95 % intervals by subject. PSNR and SSIM in the brain. CPU seconds of a subject in memory, median. What "
-        "is of another solver was the best of all on slabs, in a region or in the mean."
+        "with 95 % intervals by subject. PSNR and SSIM in the brain. CPU seconds of a subject in memory, median. "
+        "Among them what was best of all on slabs, in a region or in the mean; another solver is named with its steps."
     )
     return f"{note}\n\n{table([*heads, 'CPU seconds'], rows)}"
 

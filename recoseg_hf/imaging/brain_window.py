@@ -83,7 +83,7 @@ def _in_order(data: np.ndarray) -> np.ndarray:
 
 
 def _any_slice(brain: np.ndarray) -> np.ndarray:
-    """Return `brain.any(axis=2)`, turned to run forwards in memory for it, which takes a twentieth of the time."""
+    """Return `brain.any(axis=2)`, turned to run forwards in memory for it: backwards it takes many times as long."""
     forwards = tuple(slice(None, None, -1 if step < 0 else 1) for step in brain.strides)
     return brain[forwards].any(axis=2)[forwards[:2]]
 

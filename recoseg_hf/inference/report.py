@@ -49,7 +49,7 @@ def describe_run(pipeline: ReCoSegPipeline, case: Case, settings: Mapping[str, A
         "inputs": input_hashes(case.sources),
         "model": describe_model(pipeline),
         "settings": resolved,
-        "results": {},
+        "results": {},  # these and the seconds come later, and stand here in a report
         "grid": describe_grid(case.flair),
         "seconds": {},
         "versions": library_versions(),

@@ -81,7 +81,7 @@ def run_in_batches(
     Raises:
         MemoryError: the smallest batch does not fit either.
     """
-    waiting = list(split(positions, size))
+    waiting = [part for part in split(positions, size) if len(part)]  # of nothing, torch makes one empty part
     while waiting:
         lacking = _try(work, waiting[0])
         if lacking is None:

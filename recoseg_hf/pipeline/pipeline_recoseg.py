@@ -69,8 +69,9 @@ class ReCoSegPipeline(DiffusionPipeline):
         pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
         context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
         flip_average: average the segmenter over the slice and its left-right mirror image.
-        flip_above: of the slices in which the probability exceeds this somewhere, and of those next to them; elsewhere
-            the mirror image is not looked at. 0 looks at all.
+        flip_above: with `flip_average`, the mirror image is looked at where the first look has a probability above
+            this in the slice or in one next to it; elsewhere the first look stands. 0 looks at all. Well below the
+            thresholds it hardly changes a mask.
         slice_smoothing: standard deviation in mm of `smooth_through_slices`; 0 is the paper's.
         region_threshold: on the probability of TC and ET, within the mask, see `nested_labels`.
         slice_step: the nets see each n-th slice, and neighbours that far apart; what lies between is interpolated.
@@ -460,8 +461,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         fitted = run_in_batches(look, torch.arange(len(positions)), batch_size)
         if self.config.flip_average:
             again = slices_to_mirror(probabilities[positions], self.config.flip_above)
-            pixels = inputs[0, 0].numel() // self.config.pixel_unshuffle**2
-            run_in_batches(look_at_mirrored, again, min(fitted, choose_batch_size(len(again), pixels)))
+            calls = max(-(-len(again) // fitted), 1)
+            run_in_batches(look_at_mirrored, again, max(-(-len(again) // calls), 1))
         return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing / stack.slice_step)
 
     def _channels_of(

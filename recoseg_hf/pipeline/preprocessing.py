@@ -29,7 +29,7 @@ _Found = TypeVar("_Found")
 
 
 def for_each(work: Callable[[str], _Found], names: Iterable[str]) -> dict[str, _Found]:
-    """Do some work for each modality, as many at a time as torch has threads: most of it uses one.
+    """Do some work for each modality, or whatever has names, as many at a time as torch has threads: most uses one.
 
     Where memory is short it is done one by one: Python waits for ever for a thread that finds none to begin in.
 
@@ -272,12 +272,12 @@ def _resizing(source: int, target: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class _Taps:
-    """How some pixels along a line are made of others.
+    """How the pixels along a line are made of others.
 
     Attributes:
         count: of the pixels that are made.
-        parts: which of them, of which others, and the share of each, float32 (n, 1): pixels that are equally far
-            apart, so that both are slices.
+        parts: which of them, of which others, and the share of each, float32 (n, 1). Those of a part are equally far
+            apart, so that both are slices of an array, and nothing is gathered pixel by pixel.
     """
 
     count: int
@@ -286,9 +286,10 @@ class _Taps:
 
 @lru_cache(maxsize=64)
 def _taps(source: int, target: int, made: tuple[int, int], there: tuple[int, int]) -> _Taps:
-    """Return how `target` pixels are made of `source`: those from `made[0]` to before `made[1]` of `there`, alike.
+    """Return how `target` pixels are made of `source`: those from `made[0]` to before `made[1]` of those in `there`.
 
-    Where 12 pixels are made of 25, each twelfth has the same neighbours 25 pixels on.
+    The pattern repeats: where 120 are made of 192, so 5 of 8, each fifth has neighbours 8 pixels further on, with the
+    same shares but at the ends.
     """
     weights = _resizing(source, target)[slice(*made), slice(*there)].numpy()
     step, apart = source // math.gcd(source, target), target // math.gcd(source, target)
@@ -306,7 +307,7 @@ def _taps(source: int, target: int, made: tuple[int, int], there: tuple[int, int
 
 
 def _resized(stack: np.ndarray, down: _Taps, across: _Taps) -> np.ndarray:
-    """Resize (N, h, w) to (N, H, W), C order, a few slices at a time: a tenth of `interpolate`'s time.
+    """Resize (N, h, w) to (N, H, W), C order, a few slices at a time and in the caller's thread alone.
 
     Lines that lie together in memory are added up, first of the columns, then of the rows.
     """
@@ -421,7 +422,7 @@ def prepare_stack(
     def found_of(name: str) -> Any:
         return grid.to_model(inside) > _MORE_THAN_HALF if name == "brain" else prepare(name)
 
-    found = for_each(found_of, (*images, "brain"))
+    found = for_each(found_of, (*images, "brain"))  # where there is no brain, and so no grid, FLAIR is refused first
     return PreparedStack(
         conditions=torch.cat([found[name][1]["condition"] for name in _CONDITIONS], dim=1),
         t1=found["t1"][1].get("unit"),

@@ -16,7 +16,7 @@ class StackResult:
         grid: the `ModelGrid` of the volume.
         source_brain: bool (N, H, W).
         brain: bool (M, 1, S, S), of the slices that the nets saw.
-        slice_step: these are each n-th.
+        slice_step: the M slices are each n-th of the N.
         maps: float32 (M, 1, S, S): the probability of each of the model's regions by name, and where there are such,
             `t1ce` and `uncertainty` in source units, and `residual`.
         residual_source: `measured`, `ensemble` or `none`.
@@ -36,7 +36,7 @@ class StackResult:
 
         Args:
             name: of the map.
-            slices: these alone, (n, H, W).
+            slices: these alone, (n, H, W); they lie together, without a step.
         """
         as_given = self.source_brain.stride(-1) != 1  # laid out in memory as the slices were
         found = self.grid.to_source(self.of_slices(name, slices), columns_first=as_given)
@@ -47,7 +47,7 @@ class StackResult:
 
         Args:
             name: of the map.
-            slices: of the N.
+            slices: of the N, without a step.
         """
         start, stop, _ = slices.indices(len(self.source_brain))
         lowest, step = start // self.slice_step, self.slice_step

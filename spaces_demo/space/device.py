@@ -31,12 +31,13 @@ def lent_gpu(function: Function) -> Function:
 @functools.cache
 def load_model() -> ReCoSegPipeline:
     """Load the model, once."""
-    from diffusers.utils import logging
-
-    from recoseg_hf import load_pipeline
     from recoseg_hf.process import tune_process
 
     tune_process()
+    from diffusers.utils import logging
+
+    from recoseg_hf import load_pipeline
+
     logging.disable_progress_bar()
     pipeline = load_pipeline(os.environ.get("RECOSEG_MODEL"), revision=os.environ.get("RECOSEG_REVISION"))
     pipeline.set_progress_bar_config(disable=True)

@@ -153,7 +153,7 @@ def test_a_bar_is_met_only_by_a_setting_that_is_as_good(raw):
     assert not found(curve("of this model", {2: 0.7}, -0.5))["ddpm"][0]
     assert found(curve("of another", {2: 0.7}, 0.5))["ddpm"] == (
         True,
-        "not measured with these weights and this dtype",
+        "not measured with this model and this dtype",
     )
     assert found(None)["ddpm"] == (True, "not measured")
 
@@ -171,6 +171,8 @@ def test_the_best_setting_is_one_and_where_another_is_better_alone_it_is_said():
     assert not found.met
     assert found.words.startswith("Dice at most 1.00 points below the best setting's (DDPM, 50 steps; ET)")
     assert dice_quality(about | {"steps": 3}, steps).words == "Dice of 3 steps: not measured"
+    steps["proposed"]["DDPM"]["50"]["regions"]["et"]["volume"]["dice"]["value"] = None
+    assert dice_quality(about, steps).words == "Dice is that of the best setting"
 
 
 def test_each_turn_is_held_against_ours_of_the_same_round(result):

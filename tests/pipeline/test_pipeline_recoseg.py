@@ -406,6 +406,7 @@ class TestSystems:
         largest = once.flatten(1).amax(dim=1)
         least = float(largest.max()) - 1e-6  # one slice exceeds it
         near = int(largest.argmax()) + np.array([-1, 0, 1])
+        assert 0 <= near[0] < near[2] < len(once)
         others = np.setdiff1d(np.arange(len(once)), near)
         pipeline = tiny_pipeline(flip_average=True, flip_above=least, **settings)
         for batch in (1, 2, None):
@@ -413,6 +414,8 @@ class TestSystems:
             assert torch.equal(found[near], all_[near])
             assert torch.equal(found[others], once[others])
         assert not torch.allclose(once[others], all_[others])
+        nowhere = tiny_pipeline(flip_average=True, flip_above=0.999, **settings).compute(**images).maps["wt"]
+        assert torch.equal(nowhere, once)
 
     def test_bfloat16_nets_give_float32_results(self, images):
         reference = tiny_pipeline()(**images, generator=seeded())
