@@ -1,7 +1,7 @@
 """Write the measured parts of docs/performance.md from `benchmarks/results/`.
 
-`performance.json`, `steps.json`, `busy.json` and `compiled.json`, and beside `accuracy.json` what it was before,
-`accuracy_before.json`.
+`performance.json`, `steps.json`, `busy.json`, `compiled.json` and `mirror.json`, and beside `accuracy.json` what it
+was before, `accuracy_before.json`.
 
 python -m benchmarks.fill_performance
 """
@@ -9,6 +9,7 @@ python -m benchmarks.fill_performance
 from benchmarks.fill_readme import ROOT, between, read, rewrite, with_parts
 from benchmarks.measure_busy import busy_table
 from benchmarks.measure_compiled import compiled_table
+from benchmarks.measure_mirror import mirror_table
 from benchmarks.performance.tables import PARTS
 from benchmarks.performance.tables_accuracy import accuracy
 from benchmarks.steps.tables import steps
@@ -28,7 +29,7 @@ def filled(text: str) -> str:
     before, after = read("accuracy_before"), read("accuracy")
     shown = accuracy(before, after) if before and after else ""
     text = between(text, "<!-- measured: accuracy -->", "<!-- measured: accuracy end -->", shown)
-    return with_parts(text, {"steps": steps, "busy": busy_table, "compiled": compiled_table})
+    return with_parts(text, {"steps": steps, "busy": busy_table, "compiled": compiled_table, "mirror": mirror_table})
 
 
 def main() -> None:

@@ -28,15 +28,14 @@ _LIMITS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 _LOWEST = 0.05  # of the thresholds that somebody might ask for
 
 
-def predicted(pipeline: ReCoSegPipeline, case: Case, limit: float) -> tuple[Prediction, float]:
-    """A prediction, and the share of slices whose mirror image was looked at."""
+def predicted(pipeline: ReCoSegPipeline, case: Case, limit: float) -> tuple[Prediction, int]:
+    """A prediction, and how many slices the segmenter looked at for it, mirrored ones counted again."""
     pipeline.register_to_config(flip_above=limit)
     counted: list[int] = []
     hook = pipeline.segmenter.register_forward_pre_hook(lambda net, given: counted.append(len(given[0])))
     prediction = predict_case(pipeline, case)
     hook.remove()
-    slices = len(range(0, int(case.brain.any(axis=(0, 1)).sum()), pipeline.config.slice_step))
-    return prediction, sum(counted) / slices - 1
+    return prediction, sum(counted)
 
 
 def compare(found: Prediction, whole: Prediction, case: Case) -> dict[str, Any]:
@@ -60,10 +59,10 @@ def measure(pipeline: ReCoSegPipeline, folders: Sequence[Path]) -> list[dict[str
     found: dict[float, list[dict[str, Any]]] = {limit: [] for limit in _LIMITS}
     for folder in folders:
         case = Case.from_folder(folder)
-        whole, _ = predicted(pipeline, case, 0.0)
+        whole, twice = predicted(pipeline, case, 0.0)
         for limit, rows in found.items():
-            prediction, share = predicted(pipeline, case, limit)
-            rows.append(compare(prediction, whole, case) | {"share": share})
+            prediction, looks = predicted(pipeline, case, limit)
+            rows.append(compare(prediction, whole, case) | {"share": 2 * looks / twice - 1})
     return [{"flip_above": limit, "n": len(rows), **_summed(rows)} for limit, rows in found.items()]
 
 

@@ -104,6 +104,9 @@ class TestBatches:
         self.fitted = run_in_batches(work, torch.arange(count), size, split)
         return done
 
+    def test_nothing_is_no_batch(self):
+        assert self.parts(0, 8, room=3) == []
+
     def test_all_that_wait_are_halved(self):
         assert self.parts(10, 8, room=3) == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
         assert self.parts(7, 100, room=3) == [[0, 1, 2], [3, 4, 5], [6]]
