@@ -38,8 +38,9 @@ print(json.dumps(seconds[1:]))
 
 @contextmanager
 def busy(programs: int) -> Iterator[None]:
-    """Keep some programs at work beside what is measured."""
-    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(programs)]
+    """Keep some programs at work beside what is measured, in sessions of their own, as those of other users are."""
+    command = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command, start_new_session=True) for _ in range(programs)]
     try:
         yield
     finally:
@@ -74,7 +75,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--runs", type=int, default=3, help="subjects that count in each process")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
