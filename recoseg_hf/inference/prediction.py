@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
     from recoseg_hf.pipeline.stack_result import StackResult
 
+_DESCRIBED = "described"
 _DEFERRED = ("t1ce", "residual", "uncertainty")
 
 
@@ -129,13 +130,14 @@ def predict_cut(
         result = _run(pipeline, case, slices, progress, slice_batch_size=slice_batch_size, **settings)
     clock.enter("restore")
     regions = _Regions(result, window, tuple(pipeline.region_names))
-    beside = {
-        "described": lambda: describe_run(pipeline, case, settings),
-        "decided": lambda: _decided(pipeline, regions),
-    }
-    done = for_each(lambda name: beside[name](), beside)
-    mask, labels = done["decided"]
-    report = build_report(done["described"], mask, labels, clock.seconds())
+
+    def finish(name: str) -> Any:
+        return describe_run(pipeline, case, settings) if name == _DESCRIBED else regions.to_decide(name)
+
+    done = for_each(finish, (_DESCRIBED, *regions.names))
+    described = done.pop(_DESCRIBED)
+    mask, labels = _decided(pipeline, regions, done)
+    report = build_report(described, mask, labels, clock.seconds())
     maps = {name: _Restoring(result, window, name) for name in _DEFERRED if name in result.maps}
     return Prediction(
         mask, regions.whole_tumour, labels=labels, report=report, region_probabilities=regions.all, **maps
@@ -200,6 +202,15 @@ class _Regions:
     names: tuple[str, ...]
     volumes: dict[str, Volume] = field(default_factory=dict)
 
+    @property
+    def slices(self) -> slice:
+        """Those that hold all of the mask."""
+        return self.result.slices_above("wt", self.result.mask_threshold)
+
+    def to_decide(self, name: str) -> np.ndarray | Volume:
+        """What the mask is decided on: the slices alone that hold some of it, where these are the case's own."""
+        return self.result.restored(name, self.slices) if self.window.is_exact else self._volume(name)
+
     def all(self) -> dict[str, Volume]:
         return {name: self._volume(name) for name in self.names}
 
@@ -213,15 +224,15 @@ class _Regions:
         return self.volumes[name]
 
 
-def _decided(pipeline: ReCoSegPipeline, regions: _Regions) -> tuple[Volume, Volume | None]:
-    """Make mask and labels; of the slices alone that hold some of it where these are the case's own."""
-    result, window = regions.result, regions.window
-    if not window.is_exact:
-        return _masks_of_volumes(pipeline, regions.all(), result.mask_threshold)
-    slices = result.slices_above("wt", result.mask_threshold)
-    stacks = {name: result.restored(name, slices) for name in regions.names}
-    found = _masks(pipeline, stacks, result.mask_threshold)
-    mask, labels = (None if each is None else window.volume(each, slices.start) for each in found)
+def _decided(pipeline: ReCoSegPipeline, regions: _Regions, found: Mapping[str, Any]) -> tuple[Volume, Volume | None]:
+    """Make mask and labels of what `regions.to_decide` has found of each region."""
+    threshold = regions.result.mask_threshold
+    if not regions.window.is_exact:
+        return _masks_of_volumes(pipeline, found, threshold)
+    first = regions.slices.start
+    mask, labels = (
+        None if each is None else regions.window.volume(each, first) for each in _masks(pipeline, found, threshold)
+    )
     return mask, labels
 
 

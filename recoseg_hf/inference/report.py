@@ -10,6 +10,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,8 +159,13 @@ def library_versions() -> dict[str, str]:
     return {
         "recoseg_hf": recoseg_hf.__version__,
         "python": platform.python_version(),
-        **{name: version(name) for name in libraries},
+        **{name: _version(name) for name in libraries},
     }
+
+
+@cache
+def _version(library: str) -> str:
+    return version(library)  # reads the library's files
 
 
 def find_warnings(case: Case, mask: Volume, settings: Mapping[str, Any], channels: Sequence[str]) -> list[str]:

@@ -39,8 +39,9 @@ class StackResult:
             slices: these alone, (n, H, W); they lie together, without a step.
         """
         as_given = self.source_brain.stride(-1) != 1  # laid out in memory as the slices were
-        found = self.grid.to_source(self.of_slices(name, slices), columns_first=as_given)
-        return found.mul_(self.source_brain[slices]).numpy()
+        found = self.grid.to_source(self.of_slices(name, slices), columns_first=as_given).numpy()
+        found *= self.source_brain[slices].numpy()
+        return found
 
     def of_slices(self, name: str, slices: slice = slice(None)) -> torch.Tensor:
         """Return a map for slices that lie together, float32 (n, 1, S, S), those that the nets did not see among them.
@@ -81,15 +82,15 @@ def between_slices(maps: torch.Tensor, brain: torch.Tensor, step: int, count: in
     """
     if step == 1:
         return maps
-    whole = maps.new_empty(count, *maps.shape[1:])
-    whole[::step] = maps
+    values, inside = maps.numpy(), brain.numpy()  # in the caller's thread alone, as others do the same beside it
+    whole = np.empty((count, *values.shape[1:]), np.float32)
+    whole[::step] = values
     for offset in range(1, step):
-        places = torch.arange(len(whole[offset::step]))
-        pair = places, (places + 1).clamp(max=len(maps) - 1)
-        shares = torch.tensor([1 - offset / step, offset / step])
-        weights = [share * brain[place] for share, place in zip(shares, pair, strict=True)]
-        total = weights[0] + weights[1]
-        below, above = (torch.where(total > 0, weight, share) for weight, share in zip(weights, shares, strict=True))
-        blended = below * maps[pair[0]] + above * maps[pair[1]]
-        whole[offset::step] = blended / torch.where(total > 0, total, 1)
-    return whole
+        first = np.arange(len(whole[offset::step]))
+        second = np.minimum(first + 1, len(values) - 1)
+        shares = np.float32(1 - offset / step), np.float32(offset / step)
+        below, above = shares[0] * inside[first], shares[1] * inside[second]
+        empty = below + above == 0
+        below[empty], above[empty] = shares
+        whole[offset::step] = (below * values[first] + above * values[second]) / (below + above)
+    return torch.from_numpy(whole)
