@@ -34,6 +34,7 @@ def rows() -> list[tuple[str, str, str]]:
         "accuracy": accuracy_rows,
         "residual": residual_rows,
         "simulated": simulated_rows,
+        "simulated_healthy": healthy_rows,
         "command": command_rows,
         "dtypes": dtype_rows,
         "space": space_rows,
@@ -75,6 +76,13 @@ def simulated_rows(result: dict) -> list[tuple[str, str, str]]:
     dice, lowest = statistic(result["volume"]["dice"]), min(case["dice"] for case in result["subjects"])
     shown = f"{dice}, lowest {lowest:.3f}"
     return [("Whole-tumour Dice, simulated cases of three scanners", shown, "`measure_simulated.py`")]
+
+
+def healthy_rows(result: dict) -> list[tuple[str, str, str]]:
+    """What is marked in simulated heads without a tumour."""
+    least, *_, most = result["millilitres"]
+    shown = f"{result['median']:.0f} mL, median of {result['n']} ({least:.0f} to {most:.0f})"
+    return [("Marked in simulated heads without a tumour", shown, "`measure_simulated.py --without-tumour`")]
 
 
 def command_rows(result: dict) -> list[tuple[str, str, str]]:

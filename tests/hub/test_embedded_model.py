@@ -52,7 +52,9 @@ def test_embedded_card_is_rendered_from_the_committed_results(tmp_path):
     assert "license_name: research-use-only" in rendered
 
 
-@pytest.mark.parametrize("name", ["accuracy", "residual", "steps", "thresholds", "simulated", "dtypes", "command"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "residual", "steps", "thresholds", "simulated", "simulated_healthy", "dtypes", "command"]
+)
 def test_results_are_those_of_the_embedded_model(name):
     file = EMBEDDED_MODEL.parents[2] / "benchmarks" / "results" / f"{name}.json"
     measured = json.loads(file.read_text())["measurement"]
