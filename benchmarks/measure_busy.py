@@ -37,12 +37,12 @@ print(json.dumps(seconds[1:]))
 
 
 @contextmanager
-def busy(programs: int) -> Iterator[None]:
+def busy(programs: int) -> Iterator[list[subprocess.Popen]]:
     """Keep some programs at work beside what is measured, in sessions of their own, as those of other users are."""
     command = [sys.executable, "-c", "while True: pass"]
     running = [subprocess.Popen(command, start_new_session=True) for _ in range(programs)]
     try:
-        yield
+        yield running
     finally:
         for one in running:
             one.kill()
