@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +203,7 @@ class _Regions:
     names: tuple[str, ...]
     volumes: dict[str, Volume] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def slices(self) -> slice:
         """Those that hold all of the mask."""
         return self.result.slices_above("wt", self.result.mask_threshold)

@@ -55,10 +55,14 @@ def choose_batch_size(slices: int, pixels: int) -> int:
         slices: that there are; they are parted evenly, as each other number of slices sets up kernels of its own.
         pixels: of a slice, as the net sees it.
     """
-    most = max(_PIXELS // pixels, _FEW_SLICES)
-    each = -(-slices // -(-slices // most)) if slices else 1
+    each = even_size(slices, max(_PIXELS // pixels, _FEW_SLICES))
     threads = torch.get_num_threads()
     return each if each < threads else -(-each // threads) * threads
+
+
+def even_size(slices: int, most: int) -> int:
+    """Say how many slices each of the fewest calls takes that take at most `most`; 1 where there are no slices."""
+    return -(-slices // -(-slices // most)) if slices else 1
 
 
 def run_in_batches(

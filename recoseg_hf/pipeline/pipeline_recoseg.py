@@ -34,7 +34,7 @@ from .fresh import build_system
 from .independence import run_slices_apart
 from .masks import seeded_mask, slices_to_mirror, smooth_through_slices
 from .measurement import Measurement
-from .memory import align_weights, choose_batch_size, run_in_batches
+from .memory import align_weights, choose_batch_size, even_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
 from .preprocessing import PreparedStack, for_each, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
@@ -461,8 +461,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         fitted = run_in_batches(look, torch.arange(len(positions)), batch_size)
         if self.config.flip_average:
             again = slices_to_mirror(probabilities[positions], self.config.flip_above)
-            calls = max(-(-len(again) // fitted), 1)
-            run_in_batches(look_at_mirrored, again, max(-(-len(again) // calls), 1))
+            run_in_batches(look_at_mirrored, again, even_size(len(again), fitted))
         return smooth_through_slices(probabilities, stack.brain, self.config.slice_smoothing / stack.slice_step)
 
     def _channels_of(
