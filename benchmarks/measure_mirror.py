@@ -41,14 +41,14 @@ def predicted(pipeline: ReCoSegPipeline, case: Case, limit: float) -> tuple[Pred
 def compare(found: Prediction, whole: Prediction, case: Case) -> dict[str, Any]:
     """How far a prediction is from the one with all slices looked at twice, and the Dice of each of its regions."""
     pairs = [(found.region_probabilities[name].data, all_.data) for name, all_ in whole.region_probabilities.items()]
-    low = [(one > _LOWEST) != (other > _LOWEST) for one, other in pairs[:1]]
+    low, low_of_all = (prediction.probability.data > _LOWEST for prediction in (found, whole))
     dices = {
         name: compare_case(region_mask(found, name), case.seg, name)["dice"] for name in found.region_probabilities
     }
     return {
         "voxels_of_mask": int(np.count_nonzero(found.mask.data != whole.mask.data)),
         "voxels_of_labels": int(np.count_nonzero(found.labels.data != whole.labels.data)),
-        "voxels_above_lowest": int(np.count_nonzero(low[0])),
+        "voxels_above_lowest": int(np.count_nonzero(low != low_of_all)),
         "largest_change": max(float(np.abs(one - other).max()) for one, other in pairs),
         "dice": dices,
     }
@@ -59,10 +59,10 @@ def measure(pipeline: ReCoSegPipeline, folders: Sequence[Path]) -> list[dict[str
     found: dict[float, list[dict[str, Any]]] = {limit: [] for limit in _LIMITS}
     for folder in folders:
         case = Case.from_folder(folder)
-        whole, twice = predicted(pipeline, case, 0.0)
+        all_twice = predicted(pipeline, case, 0.0)
         for limit, rows in found.items():
-            prediction, looks = predicted(pipeline, case, limit)
-            rows.append(compare(prediction, whole, case) | {"share": 2 * looks / twice - 1})
+            prediction, looks = predicted(pipeline, case, limit) if limit else all_twice
+            rows.append(compare(prediction, all_twice[0], case) | {"share": 2 * looks / all_twice[1] - 1})
     return [{"flip_above": limit, "n": len(rows), **_summed(rows)} for limit, rows in found.items()]
 
 

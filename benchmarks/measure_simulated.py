@@ -56,7 +56,7 @@ def compared(pipeline: ReCoSegPipeline, cases: Mapping[int, str]) -> dict[str, A
 
 
 def marked(pipeline: ReCoSegPipeline, cases: Mapping[int, str]) -> dict[str, Any]:
-    """Millilitres that are marked in heads without a tumour, by seed and scanner."""
+    """Millilitres that are marked in heads without a tumour, from the least to the most."""
     millilitres = [
         predict_case(pipeline, simulate_case(seed, tumour=False, site=site)).report["results"]["tumour_volume_ml"]
         for seed, site in cases.items()

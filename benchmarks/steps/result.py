@@ -33,14 +33,11 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
     Returns:
         JSON values: `steps`, by number of steps what `measure_model.summary` says of whole volumes with the model's
         own solver, with `regions` and `spread_over_samples`; `proposed`, the same of other solvers, by solver and
-        number of steps; `slabs` and `slices`, by solver and number of steps the
-        means over subjects; `chosen`, see `chosen_of`, from volumes and from slabs; `against_all_timesteps`, of the
-        slices, by number of steps the paired difference to DDPM with all timesteps; `rounds`, of slabs, the means of
-        each round of `refine_case`.
+        number of steps; `slabs` and `slices`, by solver and number of steps the means over subjects; `chosen`, see
+        `chosen_of`, from volumes and from slabs; `against_all_timesteps`, of the slices, by number of steps the
+        paired difference to DDPM with all timesteps; `rounds`, of slabs, the means of each round of `refine_case`.
     """
-    parts: dict[str, dict[Setting, dict[int, Mapping]]] = defaultdict(lambda: defaultdict(dict))
-    for point, measured in sorted(points.items(), key=lambda item: item[0].subject):
-        parts[point.part][point.solver, point.steps][point.subject] = measured
+    parts = _by_part(points)
     slabs, slices = parts["slabs"], parts["slices"]
     whole: dict[str, dict[int, dict]] = {own: {}}
     for (solver, count), by_subject in sorted(parts["volumes"].items()):
@@ -62,7 +59,7 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
         "rounds": _rounds(parts["rounds"][own, 0]),
         "chosen": {
             "volumes": chosen_of(_dices_of_volumes(parts["volumes"]), own),
-            "slabs": chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}, own),
+            "slabs": _chosen_of_slabs(slabs, own),
         },
         "against_all_timesteps": {
             str(count): _against(by_subject, every)
@@ -74,12 +71,20 @@ def result_of(points: Points, own: str, longest: int) -> dict[str, Any]:
 
 def proposals(points: Points, own: str) -> list[Setting]:
     """The settings that are best of all on slabs, for a region or for their mean: whole volumes are to decide."""
-    slabs: dict[Setting, dict[int, Mapping]] = defaultdict(dict)
-    for point, measured in points.items():
-        if point.part == "slabs":
-            slabs[point.solver, point.steps][point.subject] = measured
-    chosen = chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}, own)
+    chosen = _chosen_of_slabs(_by_part(points)["slabs"], own)
     return sorted({(one["best"]["solver"], one["best"]["steps"]) for one in chosen.values()})
+
+
+def _by_part(points: Points) -> dict[str, dict[Setting, dict[int, Mapping]]]:
+    """What was measured by part, setting and subject."""
+    parts: dict[str, dict[Setting, dict[int, Mapping]]] = defaultdict(lambda: defaultdict(dict))
+    for point, measured in sorted(points.items(), key=lambda item: item[0].subject):
+        parts[point.part][point.solver, point.steps][point.subject] = measured
+    return parts
+
+
+def _chosen_of_slabs(slabs: Mapping[Setting, Mapping[int, Mapping]], own: str) -> dict[str, Any]:
+    return chosen_of({name: _dices(by_subject) for name, by_subject in slabs.items()}, own)
 
 
 def chosen_of(dices: Mapping[Setting, Mapping[str, Mapping[int, float]]], own: str) -> dict[str, Any]:
