@@ -11,7 +11,7 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging import grids
 from recoseg_hf.imaging.grids import Order
-from recoseg_hf.imaging.nifti import read_nifti, write_nifti
+from recoseg_hf.imaging.nifti import read_nifti, read_with_range, write_nifti
 from recoseg_hf.imaging.voxels import as_labels, check_intensities
 
 GRID_TOLERANCE_MM = 1e-3
@@ -76,8 +76,8 @@ def read_volume(path: str | Path, content: bytes | None = None) -> Volume:
         InputError: the file is unusable (see `imaging.nifti.read_nifti`), or its intensities hold NaN or infinity, or
             are all the same.
     """
-    data, affine = read_nifti(path, content)
-    check_intensities(path, data)
+    data, affine, ends = read_with_range(path, content)
+    check_intensities(path, data, ends)
     return Volume(data, affine)
 
 

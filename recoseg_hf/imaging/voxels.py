@@ -15,13 +15,18 @@ LABELS = (0, 1, 2, 3, 4)
 _ROUNDING = 1e-3  # float masks scaled to integers come back as 4.00000024
 
 
-def check_intensities(path: str | Path, data: np.ndarray) -> None:
+def check_intensities(path: str | Path, data: np.ndarray, ends: tuple[float, float] | None = None) -> None:
     """Check that an MRI volume has finite intensities that are not all the same.
+
+    Args:
+        path: named in errors.
+        data: float32 (I, J, K).
+        ends: its smallest and largest value, NaN where one is; None looks for them.
 
     Raises:
         InputError: they are not; for NaN and infinity the message gives their number and the first one's index.
     """
-    low, high = _finite_range(path, data)
+    low, high = _finite_range(path, data, ends)
     if low == high:
         raise InputError(
             path,
@@ -74,9 +79,9 @@ def _check_known(path: str | Path, rounded: np.ndarray) -> None:
     )
 
 
-def _finite_range(path: str | Path, data: np.ndarray) -> tuple[float, float]:
+def _finite_range(path: str | Path, data: np.ndarray, ends: tuple[float, float] | None = None) -> tuple[float, float]:
     """Return the smallest and largest value; NaN and infinity show in them, so one pass serves both ends."""
-    low, high = float(data.min()), float(data.max())
+    low, high = ends or (float(data.min()), float(data.max()))
     if math.isfinite(low) and math.isfinite(high):
         return low, high
     bad = ~np.isfinite(data)

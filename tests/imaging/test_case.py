@@ -137,8 +137,12 @@ class TestEverythingWrongAtOnce:
     def test_each_file_is_read_once(self, folder, monkeypatch):
         from recoseg_hf.imaging import volume
 
-        read, read_nifti = [], volume.read_nifti
-        monkeypatch.setattr(volume, "read_nifti", lambda path, content: read.append(path) or read_nifti(path, content))
+        read = []
+        for name in ("read_nifti", "read_with_range"):  # the segmentation, and scans
+            reader = getattr(volume, name)
+            monkeypatch.setattr(
+                volume, name, lambda path, content, reader=reader: read.append(path) or reader(path, content)
+            )
         paths(folder)["t2"].write_bytes(b"no image")
         with pytest.raises(InputError):
             Case.from_folder(folder)

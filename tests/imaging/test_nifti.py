@@ -8,7 +8,8 @@ import pytest
 from nibabel.quaternions import angle_axis2mat
 
 from recoseg_hf.errors import InputError
-from recoseg_hf.imaging.nifti import read_header, read_nifti, write_nifti
+from recoseg_hf.imaging import nifti
+from recoseg_hf.imaging.nifti import read_header, read_nifti, read_with_range, write_nifti
 from tests import factories
 
 DATA = factories.intensities()
@@ -38,6 +39,24 @@ class TestGoodFiles:
         nib.save(image, tmp_path / "x.nii")
         stored = nib.load(tmp_path / "x.nii").dataobj.get_unscaled()
         np.testing.assert_allclose(read_nifti(tmp_path / "x.nii")[0], stored * 2.5 - 7, rtol=1e-6)
+
+    @pytest.mark.parametrize("slope", [None, 2.5, -2.5])
+    @pytest.mark.parametrize("dtype", ["uint8", "int16", ">i2", ">f4"])
+    def test_the_range_is_that_of_all_pieces(self, tmp_path, monkeypatch, dtype, slope):
+        monkeypatch.setattr(nifti, "_CHUNK", 64)
+        image = nib.Nifti1Image(np.rint(DATA / 2).astype(dtype), factories.affine())
+        image.header.set_slope_inter(slope, None if slope is None else -7)
+        nib.save(image, tmp_path / "x.nii.gz")
+        data, _, ends = read_with_range(tmp_path / "x.nii.gz")
+        assert ends == (data.min(), data.max())
+        assert ends[0] < ends[1]
+
+    @pytest.mark.parametrize("place", [0, 700, -1])
+    def test_the_range_is_no_number_where_a_voxel_is_none(self, tmp_path, monkeypatch, place):
+        monkeypatch.setattr(nifti, "_CHUNK", 64)
+        data = DATA.copy()
+        data.ravel()[place] = np.nan
+        assert np.isnan(read_with_range(factories.save(tmp_path / "x.nii", data))[2]).all()
 
     @pytest.mark.parametrize("slope", [0, np.nan, np.inf])
     def test_unusable_slope_means_no_scaling(self, tmp_path, slope):
