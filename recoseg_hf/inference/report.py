@@ -24,7 +24,7 @@ from recoseg_hf.imaging.doubts import degrees_of_shear, doubtful_qform, is_slice
 from recoseg_hf.imaging.grids import is_regular, ras_grid
 from recoseg_hf.imaging.skull import more_than_a_brain
 from recoseg_hf.imaging.volume import Volume
-from recoseg_hf.pipeline.conventions import MODALITIES, hides_t1ce, region_masks
+from recoseg_hf.pipeline.conventions import CONDITIONS, MODALITIES, hides_t1ce, region_masks
 
 if TYPE_CHECKING:
     from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
@@ -202,8 +202,7 @@ def warnings_of_scans(case: Case, settings: Mapping[str, Any], channels: Sequenc
     found += [f"The file of {name}: {clause}; an sform goes before it." for name, clause in doubtful.items()]
     misleading = {name: clause for name, file in case.sources.items() if (clause := misnamed(file))}
     found += [f"The file of {name}: {clause}; read by its content." for name, clause in misleading.items()]
-    with_skull = [name for name in case.volumes() if name in MODALITIES and more_than_a_brain(getattr(case, name))]
-    if with_skull:
+    if with_skull := _with_skull(case):
         shown = " and ".join(with_skull)
         found.append(
             f"The skull seems to be in {shown}: the model knows stripped brains alone, and its mask may be wrong."
@@ -215,6 +214,14 @@ def warnings_of_scans(case: Case, settings: Mapping[str, Any], channels: Sequenc
         source = settings["residual_source"]
         found.append(f"The T1ce that was given is not what was segmented from: the residual source is {source!r}.")
     return found
+
+
+def _with_skull(case: Case) -> list[str]:
+    """Name the scans that show more than a brain; FLAIR, T1 and T2 are looked at one by one where all three may."""
+    scans = {name: volume for name, volume in case.volumes().items() if name in MODALITIES}
+    if not more_than_a_brain(Volume(case.brain.view(np.uint8), case.flair.affine)):
+        scans = {name: volume for name, volume in scans.items() if name not in CONDITIONS}
+    return [name for name, volume in scans.items() if more_than_a_brain(volume)]
 
 
 def sees_t1ce(source: str, channels: Sequence[str]) -> bool:

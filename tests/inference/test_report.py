@@ -125,12 +125,25 @@ def test_warnings_say_what_a_reader_must_know():
     assert find_warnings(make_case((1.05, 1.0, 1.0)), full, settings | {"residual_source": "measured"}, CHANNELS) == []
 
 
-def test_a_head_with_its_skull_is_told():
+@pytest.mark.parametrize("names", [("t1",), ("t1ce",), ("flair", "t2", "t1ce")])
+def test_a_head_with_its_skull_is_told(names):
     case = make_case((1.0, 1.0, 1.0))
-    head = replace(case, t1=replace(case.t1, data=case.t1.data + 1))
+    head = replace(case, **{name: replace(case.t1, data=getattr(case, name).data + 1) for name in names})
     mask = replace(case.flair, data=np.ones(case.flair.shape, np.uint8))
     (warning,) = find_warnings(head, mask, {"residual_source": "measured", "scheduler": "DDIMScheduler"}, CHANNELS)
-    assert warning.startswith("The skull seems to be in t1: ")
+    assert warning.startswith(f"The skull seems to be in {' and '.join(names)}: ")
+
+
+def test_scans_that_only_together_fill_the_volume_show_no_skull():
+    case, scans = make_case((1.0, 1.0, 1.0)), {}
+    for place, name in enumerate(("flair", "t1", "t2")):
+        data = np.zeros(case.flair.shape, np.float32)
+        data[place::3] = 1
+        scans[name] = replace(case.flair, data=data)
+    mask = replace(case.flair, data=np.ones(case.flair.shape, np.uint8))
+    settings = {"residual_source": "measured", "scheduler": "DDIMScheduler"}
+    assert replace(case, **scans).brain.all()
+    assert find_warnings(replace(case, **scans), mask, settings, CHANNELS) == []
 
 
 @pytest.mark.parametrize(
