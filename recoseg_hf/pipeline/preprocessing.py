@@ -4,7 +4,6 @@ All statistics are taken over the brain of the whole stack, one volume, and neve
 not depend on how much tumour it holds.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard
 _MORE_THAN_HALF = 0.5 + 1e-5  # rounding must not decide about a pixel of which brain covers exactly half
 _ROOM_OF_THREADS = 2**26  # bytes
 _SLICES_AT_A_TIME = 16  # with more they leave a processor's cache, with fewer threads wait for Python
+_PIXELS_OF_A_PRODUCT = 16  # with more most shares are zero, with fewer a product is over before it gets going
 _BITS_WITHIN_A_BIN = 15  # of 32; the bins' counts fit a processor's cache
 
 
@@ -214,9 +214,9 @@ class ModelGrid:
             margins = (left, self.field_of_view - left - inside.shape[2], above)
             padded = F.pad(inside, (*margins, self.field_of_view - above - inside.shape[1]), value=background)
             return padded[:, None, self.rows, self.columns]
-        taps = partial(_taps, self.field_of_view, self.image_size)
-        down = taps(self._span(self.rows), (above, above + inside.shape[1]))
-        across = taps(self._span(self.columns), (left, left + inside.shape[2]))
+        lines = partial(_lines, self.field_of_view, self.image_size)
+        down = lines(self._span(self.rows), (above, above + inside.shape[1]))
+        across = lines(self._span(self.columns), (left, left + inside.shape[2]))
         values = inside.numpy() - np.float32(background) if background else inside.numpy()
         resized = _resized(values, down, across)
         if background:
@@ -238,9 +238,9 @@ class ModelGrid:
             square[:, self.rows, self.columns] = window
             inside = square[:, above : above + count, left : left + across]
         else:
-            taps = partial(_taps, self.image_size, self.field_of_view)
-            down = taps((above, above + count), self._span(self.rows))
-            aside = taps((left, left + across), self._span(self.columns))
+            lines = partial(_lines, self.image_size, self.field_of_view)
+            down = lines((above, above + count), self._span(self.rows))
+            aside = lines((left, left + across), self._span(self.columns))
             inside = torch.from_numpy(
                 _resized(window.numpy().swapaxes(1, 2), aside, down).swapaxes(1, 2)
                 if columns_first
@@ -270,60 +270,35 @@ def _resizing(source: int, target: int) -> torch.Tensor:
     return F.interpolate(unit, size=(target, source), mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 
-@dataclass(frozen=True)
-class _Taps:
-    """How the pixels along a line are made of others.
-
-    Attributes:
-        count: of the pixels that are made.
-        parts: which of them, of which others, and the share of each, float32 (n, 1). Those of a part are equally far
-            apart, so that both are slices of an array, and nothing is gathered pixel by pixel.
-    """
-
-    count: int
-    parts: tuple[tuple[slice, slice, np.ndarray], ...]
+_Lines = tuple[tuple[slice, slice, np.ndarray], ...]
+"""How the pixels along a line are made of others: some neighbours of those that are made, those that they are made of,
+and the share (n, m) of each of these in each of those."""
 
 
 @lru_cache(maxsize=64)
-def _taps(source: int, target: int, made: tuple[int, int], there: tuple[int, int]) -> _Taps:
-    """Return how `target` pixels are made of `source`: those from `made[0]` to before `made[1]` of those in `there`.
-
-    The pattern repeats: where 120 are made of 192, so 5 of 8, each fifth has neighbours 8 pixels further on, with the
-    same shares but at the ends.
-    """
+def _lines(source: int, target: int, made: tuple[int, int], there: tuple[int, int]) -> _Lines:
+    """Return how `target` pixels are made of `source`, from `made[0]` to before `made[1]` of what lies in `there`."""
     weights = _resizing(source, target)[slice(*made), slice(*there)].numpy()
-    step, apart = source // math.gcd(source, target), target // math.gcd(source, target)
     parts = []
-    for phase in range(min(apart, len(weights))):
-        rows = weights[phase::apart]
-        place, pixel = rows.nonzero()
-        for offset in np.unique(pixel - step * place).tolist():
-            first = max(-(offset // step), 0)
-            places = np.arange(first, min((weights.shape[1] - 1 - offset) // step + 1, len(rows)))
-            pixels = offset + step * places
-            into = slice(phase + apart * first, phase + apart * int(places[-1]) + 1, apart)
-            parts.append((into, slice(int(pixels[0]), int(pixels[-1]) + 1, step), rows[places, pixels][:, None]))
-    return _Taps(len(weights), tuple(parts))
+    for first in range(0, len(weights), _PIXELS_OF_A_PRODUCT):
+        into = slice(first, min(first + _PIXELS_OF_A_PRODUCT, len(weights)))
+        used = weights[into].any(axis=0).nonzero()[0]
+        seen = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+        parts.append((into, seen, np.ascontiguousarray(weights[into, seen])))
+    return tuple(parts)
 
 
-def _resized(stack: np.ndarray, down: _Taps, across: _Taps) -> np.ndarray:
-    """Resize (N, h, w) to (N, H, W), C order, a few slices at a time and in the caller's thread alone.
-
-    Lines that lie together in memory are added up, first of the columns, then of the rows.
-    """
-    resized = np.empty((len(stack), down.count, across.count), np.float32)
-    for first in range(0, len(stack), _SLICES_AT_A_TIME):
-        some = slice(first, first + _SLICES_AT_A_TIME)
-        narrow = _added(np.ascontiguousarray(stack[some].swapaxes(1, 2)), across)
-        resized[some] = _added(np.ascontiguousarray(narrow.swapaxes(1, 2)), down)
-    return resized
+def _resized(stack: np.ndarray, down: _Lines, across: _Lines) -> np.ndarray:
+    """Resize (N, h, w) to (N, H, W), C order, in the caller's thread alone: first the columns, then the rows."""
+    narrow = _combined(stack.swapaxes(1, 2), across)
+    return _combined(narrow.swapaxes(1, 2), down)
 
 
-def _added(lines: np.ndarray, taps: _Taps) -> np.ndarray:
-    """Make (N, H, w) of (N, h, w)."""
-    made = np.zeros((len(lines), taps.count, lines.shape[2]), np.float32)
-    for into, seen, shares in taps.parts:
-        made[:, into] += shares * lines[:, seen]
+def _combined(lines: np.ndarray, parts: _Lines) -> np.ndarray:
+    """Make (N, H, w), C order, of (N, h, w), by small products: a third of the time of sums of whole lines."""
+    made = np.empty((len(lines), parts[-1][0].stop, lines.shape[2]), np.float32)
+    for into, seen, shares in parts:
+        np.matmul(shares, lines[:, seen], out=made[:, into])
     return made
 
 
