@@ -152,8 +152,8 @@ def one_by_one(work: Callable[[str], Any], names: Iterable[str]) -> dict[str, An
 def check_images(
     images: Mapping[str, np.ndarray | torch.Tensor | None],
     each: Callable[[Callable, Iterable[str]], dict] = one_by_one,
-) -> dict[str, torch.Tensor]:
-    """Take what was given as float32 on the CPU, leaving out what is None.
+) -> dict[str, np.ndarray]:
+    """Take what was given as float32 on the CPU, leaving out what is None; what is float32 already is not copied.
 
     Args:
         images: (N, H, W) of any real type, by modality; `flair` is there and sets the shape.
@@ -172,17 +172,17 @@ def check_images(
     return each(lambda name: _finite(name, given[name]), given)
 
 
-def _finite(name: str, image: np.ndarray | torch.Tensor) -> torch.Tensor:
-    taken = _as_float(image)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = taken.numpy().sum()  # NaN and infinity show in it, and so does what is too large to add up
-    if not np.isfinite(total) and (broken := int((~taken.isfinite()).sum())):
+def _finite(name: str, image: np.ndarray | torch.Tensor) -> np.ndarray:
+    taken = np.asarray(image.detach().float().cpu() if isinstance(image, torch.Tensor) else image, np.float32)
+    # NaN and infinity show in the sum, and so does what is too large to add up.
+    if not np.isfinite(_sum(taken)) and (broken := int((~np.isfinite(taken)).sum())):
         raise ValueError(f"{name}: {broken} values are NaN or infinite; expected finite intensities.")
     return taken
 
 
-def _as_float(image: np.ndarray | torch.Tensor) -> torch.Tensor:
-    if isinstance(image, torch.Tensor):
-        return image.detach().float().cpu()
-    # A copy, since torch refuses flipped and big-endian arrays; in the array's own order, which takes half the time.
-    return torch.from_numpy(np.array(image, dtype=np.float32, order="K"))
+def _sum(values: np.ndarray) -> float:
+    """Add up a volume as a product with ones, line by line as it lies in memory: a quarter of the time of `sum`."""
+    forwards = values[tuple(slice(None, None, -1 if step < 0 else 1) for step in values.strides)]
+    lines = forwards.transpose(sorted(range(values.ndim), key=lambda axis: -forwards.strides[axis]))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float((lines @ np.ones(lines.shape[-1], np.float32)).sum())

@@ -79,15 +79,31 @@ def test_images_come_back_as_float32_whatever_they_were():
     }
     found = check_images(given)
     assert list(found) == ["flair", "t1", "t2"]
-    assert all(image.dtype == torch.float32 for image in found.values())
-    assert torch.equal(found["flair"], found["t2"])
-    assert torch.equal(found["t1"], found["t2"].flip(1))
+    assert all(image.dtype == np.float32 for image in found.values())
+    np.testing.assert_array_equal(found["flair"], found["t2"])
+    np.testing.assert_array_equal(found["t1"], found["t2"][:, ::-1])
 
 
-def test_images_are_copies_of_arrays():
-    flair = np.ones((2, 3, 4), np.float32)
-    check_images({"flair": flair})["flair"].zero_()
-    assert flair.all()
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_single_value_that_is_not_finite_is_found_however_the_volume_lies_in_memory(order, value):
+    whole = np.asarray(np.arange(600.0).reshape(6, 10, 10), np.float32, order=order)
+    flair = np.moveaxis(whole[1:-1, ::-1, ::2], 1, 2)
+    check_images({"flair": flair})
+    flair[-1, 0, -1] = value
+    with pytest.raises(ValueError, match="flair: 1 values are NaN or infinite"):
+        check_images({"flair": flair})
+
+
+def test_values_that_are_too_large_to_add_up_are_fine():
+    check_images({"flair": np.full((2, 3, 4), 3e38, np.float32)})
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_what_is_float32_is_not_copied(flipped):
+    flair = np.ones((2, 3, 4), np.float32)[:, :: -1 if flipped else 1]
+    for given in (flair, torch.from_numpy(flair.copy())):
+        assert np.shares_memory(check_images({"flair": given})["flair"], np.asarray(given))
 
 
 @pytest.mark.parametrize(

@@ -287,6 +287,15 @@ class TestPrepareStack:
             prepare_stack(empty, **SETTINGS)
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_images_are_left_as_they_are(step):
+    images = {name: image.numpy()[:, ::-1] for name, image in tensors().items()}
+    former = {name: image.copy() for name, image in images.items()}
+    prepare_stack(images, **SETTINGS, slice_step=step)
+    for name, image in images.items():
+        np.testing.assert_array_equal(image, former[name])
+
+
 class TestWithContext:
     def test_neighbours_stand_from_the_lowest_to_the_highest(self):
         stack = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 2, 2, 2)
