@@ -76,7 +76,7 @@ def check_nets(
     """
     check_roles(config, synthesizer, channels, regions)
     fold = config["pixel_unshuffle"] ** 2
-    seen = fold * len(channels) * (2 * config["context_slices"] + 1)
+    seen = fold * len(channels) * (2 * config["context_slices"] + 1) * (1 + config["contralateral"])
     check_channels("segmenter", segmenter, seen, fold * len(regions))
     check_channels("synthesizer", synthesizer, fold * 4, fold)
 

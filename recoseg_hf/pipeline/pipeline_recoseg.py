@@ -36,7 +36,7 @@ from .masks import seeded_mask, slices_to_mirror, smooth_through_slices
 from .measurement import Measurement
 from .memory import align_weights, choose_batch_size, even_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
-from .preprocessing import PreparedStack, for_each, prepare_stack, with_context
+from .preprocessing import PreparedStack, for_each, prepare_stack, with_context, with_mirror_image
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 from .stack_result import StackResult
 
@@ -66,7 +66,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         seed_threshold: what a part of the mask must exceed somewhere, see `seeded_mask`; 0 is the paper's plain tau.
         residual_clip: upper limit of R before min-max normalisation, in (0, 1].
         num_inference_steps: default number of denoising steps.
-        pixel_unshuffle: fold n x n pixels into channels before the nets and back after (1 or 2).
+        pixel_unshuffle: fold n x n pixels into channels before the nets and back after.
         context_slices: neighbours on each side that the segmenter sees beside a slice; 0 is the paper's 2D net.
         flip_average: average the segmenter over the slice and its left-right mirror image.
         flip_above: with `flip_average`, the mirror image is looked at where the first look has a probability above
@@ -77,6 +77,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         slice_step: the nets see each n-th slice, and neighbours that far apart; what lies between is interpolated.
             1 is the paper's.
         crop_to_brain: leave out the rows and columns of the grid that no brain of the volume is near.
+        contralateral: the segmenter sees each slice beside its left-right mirror image, and so each place of the brain
+            beside the same place of the other side, which a tumour makes differ.
 
     Raises:
         ValueError: if a setting is out of its range, or the nets do not fit the settings.
@@ -110,6 +112,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         slice_step: int = 1,
         crop_to_brain: bool = False,
         flip_above: float = 0.0,
+        contralateral: bool = False,
     ):
         super().__init__()
         self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
@@ -133,6 +136,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             slice_step=slice_step,
             crop_to_brain=crop_to_brain,
             flip_above=flip_above,
+            contralateral=contralateral,
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
@@ -286,7 +290,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         return StackResult(stack.grid, stack.source_brain, stack.brain, stack.slice_step, maps, source, threshold)
 
     def preprocess(
-        self, images: Mapping[str, torch.Tensor], t1ce_measurement: Measurement | None = None
+        self, images: Mapping[str, np.ndarray | torch.Tensor], t1ce_measurement: Measurement | None = None
     ) -> PreparedStack:
         """Bring one volume, float32 (N, H, W) by modality, to what the nets see of their grid.
 
@@ -480,7 +484,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         if self.segmenter.config.num_class_embeds is not None:
             label = RESIDUAL_SOURCES.index(source)
             extra["class_labels"] = torch.full((len(inputs),), label, device=inputs.device)
-        return self._unfold(self._run(self.segmenter, self._fold(inputs), 0, **extra)).sigmoid()
+        seen = with_mirror_image(inputs) if self.config.contralateral else inputs
+        return self._unfold(self._run(self.segmenter, self._fold(seen), 0, **extra)).sigmoid()
 
     def _drawn_maps(self, stack: PreparedStack, draws: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """The mean of the draws and their spread, in source units: float32 (N, 1, S, S)."""

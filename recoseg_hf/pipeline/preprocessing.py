@@ -436,3 +436,15 @@ def with_context(
     below, above = positions // slice_step, (len(stack) - 1 - positions) // slice_step
     within = torch.minimum(torch.maximum(steps, -below[:, None]), above[:, None])
     return stack[positions[:, None] + slice_step * within].flatten(1, 2)
+
+
+def with_mirror_image(slices: torch.Tensor) -> torch.Tensor:
+    """Put each slice's left-right mirror image beside it as channels.
+
+    Args:
+        slices: (B, C, S, S), with H from left to right or back.
+
+    Returns:
+        (B, 2 C, S, S), the slice first.
+    """
+    return torch.cat([slices, slices.flip(-2)], dim=1)

@@ -15,6 +15,7 @@ from recoseg_hf.pipeline import pipeline_recoseg
 from recoseg_hf.pipeline.denoising import slice_generators
 from recoseg_hf.pipeline.masks import smooth_through_slices
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.pipeline.preprocessing import with_context
 from recoseg_hf.pipeline.residual import calibrate_residual, residual_map
 from tests.tiny import FEW_STEP, brain_slices, clean_of, oracle_for, tiny_pipeline
 
@@ -389,6 +390,20 @@ class TestSystems:
         stack = stack_of(pipeline, images)
         filled = stack.filled_slices()
         assert torch.equal(seen[0], stack.conditions[filled][:, [2, 0]])
+
+    def test_the_segmenter_sees_the_other_side_behind_all_neighbours(self, images):
+        seen = []
+        settings = {"synthesizer": None, "segmenter_inputs": "t2,flair", "context_slices": 1}
+        pipeline = tiny_pipeline(contralateral=True, **settings)
+        pipeline.segmenter.register_forward_pre_hook(lambda net, arguments: seen.append(arguments[0]))
+        pipeline(**images)
+        stack = stack_of(pipeline, images)
+        alone = with_context(stack.conditions[stack.filled_slices()][:, [2, 0]], torch.arange(len(seen[0])), 1)
+        assert seen[0].shape[1] == 12
+        assert torch.equal(seen[0][:, :6], alone)
+        assert torch.equal(seen[0][:, 6:], alone.flip(-2))
+        with pytest.raises(ValueError, match="segmenter has 12 input and 1 output channels; expected 6 and 1 for"):
+            ReCoSegPipeline(scheduler=pipeline.scheduler, segmenter=pipeline.segmenter, image_size=16, **settings)
 
     def test_averaging_over_the_mirror_image_makes_the_result_symmetric(self, images):
         settings = {"synthesizer": None, "segmenter_inputs": "flair,t1,t2", "field_of_view": 21}

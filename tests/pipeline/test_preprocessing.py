@@ -10,6 +10,7 @@ from recoseg_hf.pipeline.preprocessing import (
     percentiles,
     prepare_stack,
     with_context,
+    with_mirror_image,
 )
 from tests.tiny import brain_slices
 
@@ -322,3 +323,11 @@ class TestWithContext:
     def test_no_context_returns_the_slices_as_they_are(self):
         stack = torch.rand(4, 3, 2, 2)
         assert torch.equal(with_context(stack, torch.tensor([3, 1]), 0), stack[[3, 1]])
+
+
+def test_a_mirror_image_stands_behind_its_slice_with_left_and_right_exchanged():
+    slices = torch.arange(12.0).view(1, 2, 3, 2)
+    seen = with_mirror_image(slices)
+    assert torch.equal(seen[:, :2], slices)
+    assert seen[0, 2].tolist() == [[4, 5], [2, 3], [0, 1]]
+    assert seen[0, 3].tolist() == [[10, 11], [8, 9], [6, 7]]
