@@ -36,7 +36,7 @@ from .masks import seeded_mask, slices_to_mirror, smooth_through_slices
 from .measurement import Measurement
 from .memory import align_weights, choose_batch_size, even_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
-from .preprocessing import PreparedStack, for_each, prepare_stack, with_context, with_mirror_image
+from .preprocessing import PreparedStack, fold_pixels, for_each, prepare_stack, with_context, with_mirror_image
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 from .stack_result import StackResult
 
@@ -447,20 +447,25 @@ class ReCoSegPipeline(DiffusionPipeline):
     ) -> torch.Tensor:
         """Probability of each region: float32 (N, R, S, S), zero in slices without brain (paper, Eq. 8)."""
         positions, inputs = self._channels_of(stack, draws, residual, source)
-        inputs = inputs.to(next(self.segmenter.parameters()).dtype)  # once, not with each slice's neighbours
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
+        inputs = inputs.to(next(self.segmenter.parameters()).dtype)  # this and folding once, not with each neighbour
+        folded, mirrored = self._fold(inputs), None
+        if self.config.contralateral or self.config.flip_average:
+            mirrored = self._fold(inputs.flip(-2))
         apart = self.config.slice_step // stack.slice_step
         device = self._execution_device  # diffusers walks through all modules for it
 
-        def seen(batch: torch.Tensor) -> torch.Tensor:
-            return with_context(inputs, batch, self.config.context_slices, apart).to(device)
+        def look_at(batch: torch.Tensor, one: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor:
+            beside = other if self.config.contralateral else None
+            seen = with_context(one, batch, self.config.context_slices, apart, beside).to(device)
+            return self._segment_folded(seen, source).cpu()
 
         def look(batch: torch.Tensor) -> None:
-            probabilities[positions[batch]] = self.segment_slices(seen(batch), source).cpu()
+            probabilities[positions[batch]] = look_at(batch, folded, mirrored)
 
         def look_at_mirrored(batch: torch.Tensor) -> None:
-            mirrored = self.segment_slices(seen(batch).flip(-2), source).flip(-2).cpu()
-            probabilities[positions[batch]] = (probabilities[positions[batch]] + mirrored) / 2
+            found = look_at(batch, mirrored, folded).flip(-2)
+            probabilities[positions[batch]] = (probabilities[positions[batch]] + found) / 2
 
         fitted = run_in_batches(look, torch.arange(len(positions)), batch_size)
         if self.config.flip_average:
@@ -480,12 +485,16 @@ class ReCoSegPipeline(DiffusionPipeline):
 
     def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
         """Probability of each region, float32 (B, R, S, S), for channels (B, C, S, S) with their context."""
+        seen = with_mirror_image(inputs) if self.config.contralateral else inputs
+        return self._segment_folded(self._fold(seen), source)
+
+    def _segment_folded(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
+        """Do what `segment_slices` does with all that the net sees, folded."""
         extra = {}
         if self.segmenter.config.num_class_embeds is not None:
             label = RESIDUAL_SOURCES.index(source)
             extra["class_labels"] = torch.full((len(inputs),), label, device=inputs.device)
-        seen = with_mirror_image(inputs) if self.config.contralateral else inputs
-        return self._unfold(self._run(self.segmenter, self._fold(seen), 0, **extra)).sigmoid()
+        return self._unfold(self._run(self.segmenter, inputs, 0, **extra)).sigmoid()
 
     def _drawn_maps(self, stack: PreparedStack, draws: torch.Tensor | None) -> dict[str, torch.Tensor]:
         """The mean of the draws and their spread, in source units: float32 (N, 1, S, S)."""
@@ -501,7 +510,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         return run_slices_apart(net, inputs.to(net.dtype), timestep, **extra).float()
 
     def _fold(self, images: torch.Tensor) -> torch.Tensor:
-        return F.pixel_unshuffle(images, self.config.pixel_unshuffle)
+        return fold_pixels(images, self.config.pixel_unshuffle)
 
     def _unfold(self, images: torch.Tensor) -> torch.Tensor:
         return F.pixel_shuffle(images, self.config.pixel_unshuffle)

@@ -418,7 +418,11 @@ def _by_few(work: Callable[[slice], torch.Tensor], count: int) -> torch.Tensor:
 
 
 def with_context(
-    stack: torch.Tensor, positions: torch.Tensor, context_slices: int, slice_step: int = 1
+    stack: torch.Tensor,
+    positions: torch.Tensor,
+    context_slices: int,
+    slice_step: int = 1,
+    beside: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Put each slice's neighbours beside it as channels; past an end of the volume the last one is repeated.
 
@@ -428,14 +432,31 @@ def with_context(
         positions: int64 (B,), which slices to return.
         context_slices: neighbours on each side; 0 returns the slices as they are.
         slice_step: how many slices apart neighbours are.
+        beside: another such stack, whose slices and neighbours follow as further channels.
 
     Returns:
-        (B, C * (2 * context_slices + 1), S, S), from the lowest neighbour to the highest.
+        (B, C * (2 * context_slices + 1), S, S), from the lowest neighbour to the highest; channels last in memory.
     """
     steps = torch.arange(-context_slices, context_slices + 1, device=positions.device)
     below, above = positions // slice_step, (len(stack) - 1 - positions) // slice_step
     within = torch.minimum(torch.maximum(steps, -below[:, None]), above[:, None])
-    return stack[positions[:, None] + slice_step * within].flatten(1, 2)
+    pixels = [each.permute(0, 2, 3, 1) for each in (stack, beside) if each is not None]
+    near = (positions[:, None] + slice_step * within).unbind(1)
+    return torch.cat([each.index_select(0, one) for each in pixels for one in near], dim=3).permute(0, 3, 1, 2)
+
+
+def fold_pixels(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Do what `torch.nn.functional.pixel_unshuffle` does, in one step into channels last, as the nets take them.
+
+    Args:
+        images: (B, C, H, W), the sides a multiple of `side`.
+        side: of the squares that become channels.
+
+    Returns:
+        (B, C * side * side, H / side, W / side).
+    """
+    squares = images.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).contiguous().permute(0, 3, 1, 2)
 
 
 def with_mirror_image(slices: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from recoseg_hf.pipeline.preprocessing import (
     NORMALIZATIONS,
     IntensityScale,
     ModelGrid,
+    fold_pixels,
     percentiles,
     prepare_stack,
     with_context,
@@ -320,9 +321,24 @@ class TestWithContext:
         thinned = stack[first::2]
         assert torch.equal(with_context(stack, positions, 3, 2), with_context(thinned, torch.arange(len(thinned)), 3))
 
+    def test_what_is_beside_follows_with_its_own_neighbours(self):
+        stack, beside, positions = torch.rand(5, 2, 3, 4), torch.rand(5, 1, 3, 4), torch.tensor([0, 3])
+        seen = with_context(stack, positions, 1, 1, beside)
+        assert torch.equal(seen[:, :6], with_context(stack, positions, 1))
+        assert torch.equal(seen[:, 6:], with_context(beside, positions, 1))
+        assert seen.is_contiguous(memory_format=torch.channels_last)
+
     def test_no_context_returns_the_slices_as_they_are(self):
         stack = torch.rand(4, 3, 2, 2)
         assert torch.equal(with_context(stack, torch.tensor([3, 1]), 0), stack[[3, 1]])
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_pixels_are_folded_as_torch_does_and_lie_channels_last(side):
+    images = torch.rand(2, 3, 8, 12)
+    folded = fold_pixels(images, side)
+    assert torch.equal(folded, F.pixel_unshuffle(images, side))
+    assert folded.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_a_mirror_image_stands_behind_its_slice_with_left_and_right_exchanged():
