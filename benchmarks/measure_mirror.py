@@ -1,4 +1,4 @@
-"""What is lost where the mirror image is looked at in some slices alone (`flip_above`), against all of them.
+"""What a second look at the mirror image brings, in some slices (`flip_above`), in all, in none (`flip_average` off).
 
     python -m benchmarks.measure_mirror --data BRATS --output benchmarks/results/mirror.json
 
@@ -24,13 +24,13 @@ from recoseg_hf.inference import Prediction, predict_case
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
 from recoseg_hf.process import tune_process
 
-_LIMITS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+_LIMITS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, None)  # None: no second look anywhere
 _LOWEST = 0.05  # of the thresholds that somebody might ask for
 
 
-def predicted(pipeline: ReCoSegPipeline, case: Case, limit: float) -> tuple[Prediction, int]:
+def predicted(pipeline: ReCoSegPipeline, case: Case, limit: float | None) -> tuple[Prediction, int]:
     """A prediction, and how many slices the segmenter looked at for it, mirrored ones counted again."""
-    pipeline.register_to_config(flip_above=limit)
+    pipeline.register_to_config(flip_average=limit is not None, flip_above=limit or 0.0)
     counted: list[int] = []
     hook = pipeline.segmenter.register_forward_pre_hook(lambda net, given: counted.append(len(given[0])))
     prediction = predict_case(pipeline, case)
@@ -56,12 +56,12 @@ def compare(found: Prediction, whole: Prediction, case: Case) -> dict[str, Any]:
 
 def measure(pipeline: ReCoSegPipeline, folders: Sequence[Path]) -> list[dict[str, Any]]:
     """A row for each limit: sums of voxels over subjects, the largest change, means of the rest."""
-    found: dict[float, list[dict[str, Any]]] = {limit: [] for limit in _LIMITS}
+    found: dict[float | None, list[dict[str, Any]]] = {limit: [] for limit in _LIMITS}
     for folder in folders:
         case = Case.from_folder(folder)
         all_twice = predicted(pipeline, case, 0.0)
         for limit, rows in found.items():
-            prediction, looks = predicted(pipeline, case, limit) if limit else all_twice
+            prediction, looks = all_twice if limit == 0 else predicted(pipeline, case, limit)
             rows.append(compare(prediction, all_twice[0], case) | {"share": 2 * looks / all_twice[1] - 1})
     return [{"flip_above": limit, "n": len(rows), **_summed(rows)} for limit, rows in found.items()]
 
@@ -77,7 +77,8 @@ def mirror_table(result: Mapping[str, Any]) -> str:
     """The result as Markdown."""
     rows = [
         [
-            f"{row['flip_above']:g}", f"{100 * row['share']:.0f} %", str(row["voxels_of_mask"]),
+            "no second look" if row["flip_above"] is None else f"{row['flip_above']:g}",
+            f"{100 * row['share']:.0f} %", str(row["voxels_of_mask"]),
             str(row["voxels_of_labels"]), str(row["voxels_above_lowest"]), f"{row['largest_change']:.3f}",
             " / ".join(f"{value:.4f}" for value in row["dice"].values()),
         ]
