@@ -63,7 +63,7 @@ def tiny_pipeline(
     settings = {"image_size": IMAGE_SIZE, "field_of_view": 20, "num_inference_steps": 2} | settings
     fold = settings.get("pixel_unshuffle", 1) ** 2
     channels = len(settings.get("segmenter_inputs", "flair,t1,t2,residual").split(","))
-    context = (2 * settings.get("context_slices", 0) + 1) * (1 + settings.get("contralateral", False))
+    context = 2 * settings.get("context_slices", 0) + 1
     regions = len(settings.get("regions", "wt").split(","))
     pipeline = ReCoSegPipeline(
         synthesizer=tiny_net(4 * fold, fold, seed) if synthesizer is True else synthesizer,

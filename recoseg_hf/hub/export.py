@@ -166,7 +166,6 @@ def preprocessing_settings(pipeline: ReCoSegPipeline) -> dict[str, Any]:
         "segmenter": {
             "channels": list(pipeline.channels),
             "context_slices": config.context_slices,
-            "contralateral": config.contralateral,
             "residual_clip": config.residual_clip,
         },
         "pixel_unshuffle": config.pixel_unshuffle,

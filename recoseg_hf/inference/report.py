@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MADE_OF_T1CE = {"t1ce", "residual", "static_residual"}
 _ANGLE_TOLERANCE = 1.0  # degrees
 # Off, they change nothing, and what was measured before there were such settings is still of the same model.
-_ADDED_SETTINGS = (("slice_step", 1), ("crop_to_brain", False), ("flip_above", 0.0), ("contralateral", False))
+_ADDED_SETTINGS = (("slice_step", 1), ("crop_to_brain", False), ("flip_above", 0.0))
 _HUB_SNAPSHOT = re.compile(r"models--(?P<name>[^/\\]+)[/\\]snapshots[/\\](?P<revision>[0-9a-f]{40})")
 
 

@@ -41,7 +41,7 @@ def with_segmenter_inputs(pipeline: ReCoSegPipeline, names: str) -> ReCoSegPipel
 
 def _regrown(pipeline: ReCoSegPipeline, channels: tuple[str, ...]) -> UNet2DModel:
     config, fold = pipeline.segmenter.config, pipeline.config.pixel_unshuffle**2
-    slices = (2 * pipeline.config.context_slices + 1) * (1 + pipeline.config.contralateral)
+    slices = 2 * pipeline.config.context_slices + 1
     weights = dict(pipeline.segmenter.state_dict())
     old = weights[_FIRST_LAYER].unflatten(1, (slices, len(pipeline.channels), fold))
     new = torch.zeros(len(old), slices, len(channels), *old.shape[3:], dtype=old.dtype)

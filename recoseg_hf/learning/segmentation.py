@@ -18,7 +18,6 @@ from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES, hides_t1ce
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
-from recoseg_hf.pipeline.preprocessing import with_mirror_image
 from recoseg_hf.pipeline.residual import named_planes
 
 _COLUMNS_OF = {
@@ -113,9 +112,7 @@ def segmenter_logits(
         images: from `guided_images`.
         labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
     """
-    inputs = segmenter_inputs(pipeline, images, labels)
-    inputs = with_mirror_image(inputs) if pipeline.config.contralateral else inputs
-    inputs = F.pixel_unshuffle(inputs, pipeline.config.pixel_unshuffle)
+    inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images, labels), pipeline.config.pixel_unshuffle)
     device = next(net.parameters()).device
     inputs = inputs.to(device, memory_format=torch.channels_last)
     extra = {} if pipeline.segmenter.config.num_class_embeds is None else {"class_labels": labels.to(device)}

@@ -36,7 +36,7 @@ from .masks import seeded_mask, slices_to_mirror, smooth_through_slices
 from .measurement import Measurement
 from .memory import align_weights, choose_batch_size, even_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
-from .preprocessing import PreparedStack, fold_pixels, for_each, prepare_stack, with_context, with_mirror_image
+from .preprocessing import PreparedStack, fold_pixels, for_each, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 from .stack_result import StackResult
 
@@ -77,8 +77,6 @@ class ReCoSegPipeline(DiffusionPipeline):
         slice_step: the nets see each n-th slice, and neighbours that far apart; what lies between is interpolated.
             1 is the paper's.
         crop_to_brain: leave out the rows and columns of the grid that no brain of the volume is near.
-        contralateral: the segmenter sees each slice beside its left-right mirror image, and so each place of the brain
-            beside the same place of the other side, which a tumour makes differ.
 
     Raises:
         ValueError: if a setting is out of its range, or the nets do not fit the settings.
@@ -112,7 +110,6 @@ class ReCoSegPipeline(DiffusionPipeline):
         slice_step: int = 1,
         crop_to_brain: bool = False,
         flip_above: float = 0.0,
-        contralateral: bool = False,
     ):
         super().__init__()
         self.register_modules(synthesizer=synthesizer, scheduler=scheduler, segmenter=segmenter)
@@ -136,7 +133,6 @@ class ReCoSegPipeline(DiffusionPipeline):
             slice_step=slice_step,
             crop_to_brain=crop_to_brain,
             flip_above=flip_above,
-            contralateral=contralateral,
         )
         self.channels = parse_names(segmenter_inputs, SEGMENTER_CHANNELS, "segmenter_inputs")
         self.region_names = parse_names(regions, REGIONS, "regions")
@@ -449,22 +445,20 @@ class ReCoSegPipeline(DiffusionPipeline):
         positions, inputs = self._channels_of(stack, draws, residual, source)
         probabilities = torch.zeros(len(stack.brain), len(self.region_names), *inputs.shape[2:])
         inputs = inputs.to(next(self.segmenter.parameters()).dtype)  # this and folding once, not with each neighbour
-        folded, mirrored = self._fold(inputs), None
-        if self.config.contralateral or self.config.flip_average:
-            mirrored = self._fold(inputs.flip(-2))
+        folded = self._fold(inputs)
+        mirrored = self._fold(inputs.flip(-2)) if self.config.flip_average else None
         apart = self.config.slice_step // stack.slice_step
         device = self._execution_device  # diffusers walks through all modules for it
 
-        def look_at(batch: torch.Tensor, one: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor:
-            beside = other if self.config.contralateral else None
-            seen = with_context(one, batch, self.config.context_slices, apart, beside).to(device)
+        def segmented(folded: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+            seen = with_context(folded, batch, self.config.context_slices, apart).to(device)
             return self._segment_folded(seen, source).cpu()
 
         def look(batch: torch.Tensor) -> None:
-            probabilities[positions[batch]] = look_at(batch, folded, mirrored)
+            probabilities[positions[batch]] = segmented(folded, batch)
 
         def look_at_mirrored(batch: torch.Tensor) -> None:
-            found = look_at(batch, mirrored, folded).flip(-2)
+            found = segmented(mirrored, batch).flip(-2)
             probabilities[positions[batch]] = (probabilities[positions[batch]] + found) / 2
 
         fitted = run_in_batches(look, torch.arange(len(positions)), batch_size)
@@ -485,11 +479,10 @@ class ReCoSegPipeline(DiffusionPipeline):
 
     def segment_slices(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
         """Probability of each region, float32 (B, R, S, S), for channels (B, C, S, S) with their context."""
-        seen = with_mirror_image(inputs) if self.config.contralateral else inputs
-        return self._segment_folded(self._fold(seen), source)
+        return self._segment_folded(self._fold(inputs), source)
 
     def _segment_folded(self, inputs: torch.Tensor, source: str) -> torch.Tensor:
-        """Do what `segment_slices` does with all that the net sees, folded."""
+        """Do what `segment_slices` does with folded channels."""
         extra = {}
         if self.segmenter.config.num_class_embeds is not None:
             label = RESIDUAL_SOURCES.index(source)

@@ -18,7 +18,7 @@ _CONDITIONS = ("flair", "t1", "t2")
 NORMALIZATIONS = ("zscore", "robust")
 ROBUST_WINDOW = (-3.0, 6.0)
 QUARTILES_PER_DEVIATION = 1.349  # interquartile range of a Gaussian in standard deviations
-_MORE_THAN_HALF = 0.5 + 1e-5  # rounding must not decide about a pixel of which brain covers exactly half
+MORE_THAN_HALF = 0.5 + 1e-5  # rounding must not decide about a pixel of which brain covers exactly half
 _ROOM_OF_THREADS = 2**26  # bytes
 _SLICES_AT_A_TIME = 16  # with more they leave a processor's cache, with fewer threads wait for Python
 _PIXELS_OF_A_PRODUCT = 16  # with more most shares are zero, with fewer a product is over before it gets going
@@ -289,7 +289,11 @@ def _lines(source: int, target: int, made: tuple[int, int], there: tuple[int, in
 
 
 def _resized(stack: np.ndarray, down: _Lines, across: _Lines) -> np.ndarray:
-    """Resize (N, h, w) to (N, H, W), C order, in the caller's thread alone: first the columns, then the rows."""
+    """Resize (N, h, w) to (N, H, W), C order: first the columns, then the rows.
+
+    Values are finite. Products of the usual size are computed in the caller's thread alone, those of slices of 500
+    pixels a side and more by the threads of numpy's BLAS.
+    """
     narrow = _combined(stack.swapaxes(1, 2), across)
     return _combined(narrow.swapaxes(1, 2), down)
 
@@ -374,7 +378,7 @@ def prepare_stack(
 
     def prepare(name: str) -> tuple[IntensityScale, dict[str, torch.Tensor]]:
         # A copy, since torch refuses flipped arrays; in the array's own order, which takes half the time.
-        stack = torch.from_numpy(np.array(arrays[name][::slice_step], order="K"))
+        stack = torch.from_numpy(np.array(arrays[name][::slice_step], np.float32, order="K"))
         try:
             scale = IntensityScale.measure(stack, measured.get(name, inside), *limits)
         except ValueError as error:
@@ -397,7 +401,7 @@ def prepare_stack(
         return scale, planes
 
     def found_of(name: str) -> Any:
-        return grid.to_model(inside) > _MORE_THAN_HALF if name == "brain" else prepare(name)
+        return grid.to_model(inside) > MORE_THAN_HALF if name == "brain" else prepare(name)
 
     found = for_each(found_of, (*arrays, "brain"))  # where there is no brain, and so no grid, FLAIR is refused first
     return PreparedStack(
@@ -418,11 +422,7 @@ def _by_few(work: Callable[[slice], torch.Tensor], count: int) -> torch.Tensor:
 
 
 def with_context(
-    stack: torch.Tensor,
-    positions: torch.Tensor,
-    context_slices: int,
-    slice_step: int = 1,
-    beside: torch.Tensor | None = None,
+    stack: torch.Tensor, positions: torch.Tensor, context_slices: int, slice_step: int = 1
 ) -> torch.Tensor:
     """Put each slice's neighbours beside it as channels; past an end of the volume the last one is repeated.
 
@@ -432,7 +432,6 @@ def with_context(
         positions: int64 (B,), which slices to return.
         context_slices: neighbours on each side; 0 returns the slices as they are.
         slice_step: how many slices apart neighbours are.
-        beside: another such stack, whose slices and neighbours follow as further channels.
 
     Returns:
         (B, C * (2 * context_slices + 1), S, S), from the lowest neighbour to the highest; channels last in memory.
@@ -440,13 +439,14 @@ def with_context(
     steps = torch.arange(-context_slices, context_slices + 1, device=positions.device)
     below, above = positions // slice_step, (len(stack) - 1 - positions) // slice_step
     within = torch.minimum(torch.maximum(steps, -below[:, None]), above[:, None])
-    pixels = [each.permute(0, 2, 3, 1) for each in (stack, beside) if each is not None]
-    near = (positions[:, None] + slice_step * within).unbind(1)
-    return torch.cat([each.index_select(0, one) for each in pixels for one in near], dim=3).permute(0, 3, 1, 2)
+    pixels, near = stack.permute(0, 2, 3, 1), (positions[:, None] + slice_step * within).unbind(1)
+    return torch.cat([pixels.index_select(0, one) for one in near], dim=3).permute(0, 3, 1, 2)
 
 
 def fold_pixels(images: torch.Tensor, side: int) -> torch.Tensor:
     """Do what `torch.nn.functional.pixel_unshuffle` does, in one step into channels last, as the nets take them.
+
+    The result may share memory with the images where nothing is folded.
 
     Args:
         images: (B, C, H, W), the sides a multiple of `side`.
@@ -457,15 +457,3 @@ def fold_pixels(images: torch.Tensor, side: int) -> torch.Tensor:
     """
     squares = images.unflatten(3, (-1, side)).unflatten(2, (-1, side))
     return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).contiguous().permute(0, 3, 1, 2)
-
-
-def with_mirror_image(slices: torch.Tensor) -> torch.Tensor:
-    """Put each slice's left-right mirror image beside it as channels.
-
-    Args:
-        slices: (B, C, S, S), with H from left to right or back.
-
-    Returns:
-        (B, 2 C, S, S), the slice first.
-    """
-    return torch.cat([slices, slices.flip(-2)], dim=1)

@@ -12,7 +12,6 @@ from recoseg_hf.learning.segmentation import (
     guided_images,
     segmentation_step_loss,
     segmenter_inputs,
-    segmenter_logits,
     subject_dice,
     validate_segmentation,
 )
@@ -169,17 +168,6 @@ class TestLoss:
         net = pipeline.segmenter.train()
         segmentation_step_loss(net, pipeline, batch, streams(), AugmentationSettings(), SourceMix()).backward()
         assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in net.parameters())
-
-    def test_the_net_is_shown_in_training_what_the_pipeline_shows_it(self, batch):
-        pipeline, seen = tiny_pipeline(contralateral=True, pixel_unshuffle=2, **SETTINGS), []
-        pipeline.segmenter.register_forward_pre_hook(lambda net, arguments: seen.append(arguments[0]))
-        measured = torch.zeros(4, dtype=torch.int64)
-        images = guided_images(pipeline, batch, measured)
-        logits = segmenter_logits(pipeline.segmenter, pipeline, images, measured)
-        probability = pipeline.segment_slices(segmenter_inputs(pipeline, images, measured), "measured")
-        assert seen[0].shape == (4, 2 * 12 * 4, 8, 8)
-        assert torch.equal(*seen)
-        assert torch.allclose(logits.sigmoid(), probability, atol=1e-6)
 
     def test_the_streams_decide(self, pipeline, batch):
         losses = [

@@ -391,19 +391,32 @@ class TestSystems:
         filled = stack.filled_slices()
         assert torch.equal(seen[0], stack.conditions[filled][:, [2, 0]])
 
-    def test_the_segmenter_sees_the_other_side_behind_all_neighbours(self, images):
-        seen = []
-        settings = {"synthesizer": None, "segmenter_inputs": "t2,flair", "context_slices": 1}
-        pipeline = tiny_pipeline(contralateral=True, **settings)
-        pipeline.segmenter.register_forward_pre_hook(lambda net, arguments: seen.append(arguments[0]))
-        pipeline(**images)
+    @pytest.mark.parametrize("turn", [slice(None), slice(None, None, -1)])
+    @pytest.mark.filterwarnings("error:.*writable")
+    def test_the_arrays_of_a_caller_are_left_as_they_are(self, images, turn):
+        given = {name: np.ascontiguousarray(image)[:, turn] for name, image in images.items()}
+        former = {name: image.copy() for name, image in given.items()}
+        for image in given.values():
+            image.setflags(write=False)
+        output = tiny_pipeline(regions="wt,tc,et")(**given, generator=seeded())
+        for name, image in given.items():
+            np.testing.assert_array_equal(image, former[name])
+            assert not np.shares_memory(image, output.probability)
+            assert not np.shares_memory(image, output.t1ce)
+
+    @pytest.mark.parametrize("average", [False, True])
+    def test_slices_that_were_folded_before_are_segmented_as_those_that_were_not(self, images, average):
+        pipeline = tiny_pipeline(
+            pixel_unshuffle=2, context_slices=1, flip_average=average, synthesizer=None, segmenter_inputs="flair,t2"
+        )
+        found = pipeline.compute(**images, slice_batch_size=3).maps["wt"]
         stack = stack_of(pipeline, images)
-        alone = with_context(stack.conditions[stack.filled_slices()][:, [2, 0]], torch.arange(len(seen[0])), 1)
-        assert seen[0].shape[1] == 12
-        assert torch.equal(seen[0][:, :6], alone)
-        assert torch.equal(seen[0][:, 6:], alone.flip(-2))
-        with pytest.raises(ValueError, match="segmenter has 12 input and 1 output channels; expected 6 and 1 for"):
-            ReCoSegPipeline(scheduler=pipeline.scheduler, segmenter=pipeline.segmenter, image_size=16, **settings)
+        filled = stack.filled_slices()
+        seen = with_context(stack.conditions[filled][:, [0, 2]], torch.arange(len(filled)), 1)
+        expected = pipeline.segment_slices(seen, "none")
+        if average:
+            expected = (expected + pipeline.segment_slices(seen.flip(-2), "none").flip(-2)) / 2
+        assert torch.equal(found[filled], expected)
 
     def test_averaging_over_the_mirror_image_makes_the_result_symmetric(self, images):
         settings = {"synthesizer": None, "segmenter_inputs": "flair,t1,t2", "field_of_view": 21}

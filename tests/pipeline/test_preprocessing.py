@@ -11,7 +11,6 @@ from recoseg_hf.pipeline.preprocessing import (
     percentiles,
     prepare_stack,
     with_context,
-    with_mirror_image,
 )
 from tests.tiny import brain_slices
 
@@ -289,13 +288,13 @@ class TestPrepareStack:
             prepare_stack(empty, **SETTINGS)
 
 
-@pytest.mark.parametrize("step", [1, 2])
-def test_images_are_left_as_they_are(step):
-    images = {name: image.numpy()[:, ::-1] for name, image in tensors().items()}
-    former = {name: image.copy() for name, image in images.items()}
-    prepare_stack(images, **SETTINGS, slice_step=step)
-    for name, image in images.items():
-        np.testing.assert_array_equal(image, former[name])
+@pytest.mark.parametrize("turn", [slice(None), slice(None, None, -1)])
+@pytest.mark.parametrize("size", [{}, {"image_size": 20, "field_of_view": 20}])
+def test_nothing_that_is_kept_shares_memory_with_the_images(turn, size):
+    images = {name: image.numpy()[:, turn] for name, image in tensors().items()}
+    stack = prepare_stack(images, **SETTINGS | size)
+    kept = [stack.conditions, stack.t1, stack.t1ce, stack.source_brain]
+    assert not any(np.shares_memory(one.numpy(), image) for one in kept for image in images.values())
 
 
 class TestWithContext:
@@ -321,13 +320,6 @@ class TestWithContext:
         thinned = stack[first::2]
         assert torch.equal(with_context(stack, positions, 3, 2), with_context(thinned, torch.arange(len(thinned)), 3))
 
-    def test_what_is_beside_follows_with_its_own_neighbours(self):
-        stack, beside, positions = torch.rand(5, 2, 3, 4), torch.rand(5, 1, 3, 4), torch.tensor([0, 3])
-        seen = with_context(stack, positions, 1, 1, beside)
-        assert torch.equal(seen[:, :6], with_context(stack, positions, 1))
-        assert torch.equal(seen[:, 6:], with_context(beside, positions, 1))
-        assert seen.is_contiguous(memory_format=torch.channels_last)
-
     def test_no_context_returns_the_slices_as_they_are(self):
         stack = torch.rand(4, 3, 2, 2)
         assert torch.equal(with_context(stack, torch.tensor([3, 1]), 0), stack[[3, 1]])
@@ -339,11 +331,3 @@ def test_pixels_are_folded_as_torch_does_and_lie_channels_last(side):
     folded = fold_pixels(images, side)
     assert torch.equal(folded, F.pixel_unshuffle(images, side))
     assert folded.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_a_mirror_image_stands_behind_its_slice_with_left_and_right_exchanged():
-    slices = torch.arange(12.0).view(1, 2, 3, 2)
-    seen = with_mirror_image(slices)
-    assert torch.equal(seen[:, :2], slices)
-    assert seen[0, 2].tolist() == [[4, 5], [2, 3], [0, 1]]
-    assert seen[0, 3].tolist() == [[10, 11], [8, 9], [6, 7]]

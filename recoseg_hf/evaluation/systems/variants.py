@@ -167,7 +167,7 @@ def _fit(system: Path, parts: dict[str, Any]) -> None:
         segmenter.pop("num_class_embeds", None)
     fold, side = index["pixel_unshuffle"] ** 2, index["image_size"] // index["pixel_unshuffle"]
     if segmenter["_class_name"] == "UNet2DModel":
-        seen = len(channels) * (2 * index["context_slices"] + 1) * (1 + index["contralateral"])
+        seen = len(channels) * (2 * index["context_slices"] + 1)
         segmenter |= {"in_channels": fold * seen, "out_channels": fold * len(regions), "sample_size": side}
     else:
         segmenter |= {"in_channels": len(channels), "out_channels": len(regions)}

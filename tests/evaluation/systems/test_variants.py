@@ -42,12 +42,6 @@ class TestVarySystem:
         assert (net["in_channels"], net["out_channels"], net["sample_size"]) == (4 * 2 * 5, 8, 60)
         assert {name: read(folder)[name] for name in settings} == settings
 
-    def test_a_segmenter_that_sees_the_other_side_has_twice_the_channels(self, tmp_path):
-        former = read(SYSTEMS / "recoseg_plus_plus", "segmenter/config.json")
-        folder = vary_system(SYSTEMS / "recoseg_plus_plus", tmp_path / "new", settings={"contralateral": True})
-        assert read(folder, "segmenter/config.json") == former | {"in_channels": 2 * former["in_channels"]}
-        assert build(folder).config.contralateral is True
-
     def test_a_synthesizer_that_nobody_needs_goes_with_the_label_of_its_residual(self, tmp_path):
         system = vary_system(SYSTEMS / "recoseg", tmp_path / "new", settings={"segmenter_inputs": "flair,t1,t2"})
         assert read(system)["synthesizer"] == [None, None]
