@@ -56,6 +56,7 @@ def compare(found: Prediction, whole: Prediction, case: Case) -> dict[str, Any]:
 
 def measure(pipeline: ReCoSegPipeline, folders: Sequence[Path]) -> list[dict[str, Any]]:
     """A row for each limit: sums of voxels over subjects, the largest change, means of the rest."""
+    former = {name: pipeline.config[name] for name in ("flip_average", "flip_above")}
     found: dict[float | None, list[dict[str, Any]]] = {limit: [] for limit in _LIMITS}
     for folder in folders:
         case = Case.from_folder(folder)
@@ -63,6 +64,7 @@ def measure(pipeline: ReCoSegPipeline, folders: Sequence[Path]) -> list[dict[str
         for limit, rows in found.items():
             prediction, looks = all_twice if limit == 0 else predicted(pipeline, case, limit)
             rows.append(compare(prediction, all_twice[0], case) | {"share": 2 * looks / all_twice[1] - 1})
+    pipeline.register_to_config(**former)
     return [{"flip_above": limit, "n": len(rows), **_summed(rows)} for limit, rows in found.items()]
 
 

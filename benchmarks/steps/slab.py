@@ -24,7 +24,9 @@ class SlabPipeline(ReCoSegPipeline):
     _inside: slice = slice(None)
     _prepared: PreparedStack | None = None
 
-    def preprocess(self, images: Mapping[str, torch.Tensor], t1ce_measurement: Any = None) -> PreparedStack:
+    def preprocess(
+        self, images: Mapping[str, np.ndarray | torch.Tensor], t1ce_measurement: Any = None
+    ) -> PreparedStack:
         """As the pipeline's, once."""
         if self._prepared is None:
             stack = super().preprocess(images, t1ce_measurement)

@@ -69,10 +69,10 @@ def _on_model_grid(masks: list[np.ndarray]) -> tuple[list[np.ndarray], float]:
     """Return canonical masks (X, Y, Z) as bool (Z, 120, 120), and the size of their pixels in mm."""
     import torch
 
-    from recoseg_hf.pipeline.preprocessing import ModelGrid
+    from recoseg_hf.pipeline.preprocessing import MORE_THAN_HALF, ModelGrid
 
     stacks = [torch.from_numpy(np.ascontiguousarray(np.moveaxis(mask, 2, 0), dtype=np.float32)) for mask in masks]
     everywhere = torch.ones_like(stacks[0], dtype=torch.bool)
     grid = ModelGrid.around(everywhere, PAPER_FIELD_OF_VIEW_MM, PAPER_IMAGE_SIZE)
-    resampled = [(grid.to_model(stack) > 0.5)[:, 0].numpy() for stack in stacks]
+    resampled = [(grid.to_model(stack) > MORE_THAN_HALF)[:, 0].numpy() for stack in stacks]
     return resampled, grid.field_of_view / PAPER_IMAGE_SIZE

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
 from recoseg_hf.pipeline.measurement import Measurement
@@ -81,7 +82,7 @@ class RememberedCase(RememberedDraws):
     _of_noise: dict[tuple, torch.Tensor]
 
     def preprocess(
-        self, images: Mapping[str, torch.Tensor], t1ce_measurement: Measurement | None = None
+        self, images: Mapping[str, np.ndarray | torch.Tensor], t1ce_measurement: Measurement | None = None
     ) -> PreparedStack:
         """As the pipeline's, of the first call's images."""
         if self._stack is None:

@@ -8,6 +8,7 @@ def test_looking_at_all_changes_nothing_and_at_fewer_saves_looks(brats_like):
     pipeline = tiny_pipeline(field_of_view=24, flip_average=True, regions="wt,tc,et", mask_threshold=0.5)
     rows = measure(pipeline, [brats_like / "sub-03"])
     assert [row["flip_above"] for row in rows] == [0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, None]
+    assert (pipeline.config.flip_average, pipeline.config.flip_above) == (True, 0.0)
     first, last, never = rows[0], rows[-2], rows[-1]
     assert (first["voxels_of_mask"], first["voxels_of_labels"], first["largest_change"]) == (0, 0, 0)
     assert first["share"] == 1
