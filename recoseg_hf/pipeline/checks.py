@@ -181,7 +181,7 @@ def _finite(name: str, image: np.ndarray | torch.Tensor) -> np.ndarray:
 
 
 def _sum(values: np.ndarray) -> float:
-    """Add up a volume line by line as it lies in memory, as a product with ones: for a window a third of `sum`'s time."""
+    """Add up a volume line by line as it lies in memory, as a product with ones: a third of the time for a window."""
     forwards = values[tuple(slice(None, None, -1 if step < 0 else 1) for step in values.strides)]
     lines = forwards.transpose(sorted(range(values.ndim), key=lambda axis: -forwards.strides[axis]))
     with np.errstate(over="ignore", invalid="ignore"):
