@@ -11,7 +11,7 @@ import numpy as np
 from recoseg_hf.errors import InputError
 from recoseg_hf.imaging import grids
 from recoseg_hf.imaging.grids import Order
-from recoseg_hf.imaging.nifti import read_nifti, read_with_range, write_nifti
+from recoseg_hf.imaging.nifti import read_with_range, write_nifti
 from recoseg_hf.imaging.voxels import as_labels, check_intensities
 
 GRID_TOLERANCE_MM = 1e-3
@@ -94,8 +94,8 @@ def read_labels(path: str | Path, content: bytes | None = None) -> Volume:
     Raises:
         InputError: the file is unusable, a value is no integer or another label, or both 3 and 4 occur.
     """
-    data, affine = read_nifti(path, content)
-    return Volume(as_labels(path, data), affine)
+    data, affine, ends = read_with_range(path, content)
+    return Volume(as_labels(path, data, ends), affine)
 
 
 def write_volume(path: str | Path, volume: Volume, dtype: type | str | None = None) -> None:

@@ -36,17 +36,18 @@ def check_intensities(path: str | Path, data: np.ndarray, ends: tuple[float, flo
         )
 
 
-def as_labels(path: str | Path, data: np.ndarray) -> np.ndarray:
+def as_labels(path: str | Path, data: np.ndarray, ends: tuple[float, float] | None = None) -> np.ndarray:
     """Return a segmentation as uint8 labels.
 
     Args:
         path: named in errors.
         data: float32 (I, J, K), integers up to rounding.
+        ends: as for `check_intensities`.
 
     Raises:
         InputError: a value is NaN, between two labels, another label, or labels 3 and 4 both occur.
     """
-    _finite_range(path, data)
+    _finite_range(path, data, ends)
     rounded = np.rint(data)
     between = np.abs(data - rounded) > _ROUNDING
     if between.any():

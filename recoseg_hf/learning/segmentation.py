@@ -18,6 +18,7 @@ from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES, hides_t1ce
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.pipeline.preprocessing import fold_pixels
 from recoseg_hf.pipeline.residual import named_planes
 
 _COLUMNS_OF = {
@@ -112,9 +113,8 @@ def segmenter_logits(
         images: from `guided_images`.
         labels: int64 (B,), positions in `RESIDUAL_SOURCES`.
     """
-    inputs = F.pixel_unshuffle(segmenter_inputs(pipeline, images, labels), pipeline.config.pixel_unshuffle)
     device = next(net.parameters()).device
-    inputs = inputs.to(device, memory_format=torch.channels_last)
+    inputs = fold_pixels(segmenter_inputs(pipeline, images, labels), pipeline.config.pixel_unshuffle).to(device)
     extra = {} if pipeline.segmenter.config.num_class_embeds is None else {"class_labels": labels.to(device)}
     logits = net(inputs, torch.zeros(len(labels), device=device), **extra).sample.float()
     return F.pixel_shuffle(logits, pipeline.config.pixel_unshuffle)

@@ -20,6 +20,7 @@ from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.denoising import predict_clean, slice_generators
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
+from recoseg_hf.pipeline.preprocessing import fold_pixels
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,8 @@ def synthesis_loss(
     device = next(net.parameters()).device
     clean, noise, timesteps = clean.to(device), noise.to(device), timesteps.to(device)
     noisy = scheduler.add_noise(clean, noise, timesteps)
-    # Channels in the pipeline's order: the folded noisy image first, then the folded conditions.
-    inputs = torch.cat([F.pixel_unshuffle(part, fold) for part in (noisy, conditions.to(device))], dim=1)
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    # Channels in the pipeline's order: those of the noisy image first, then those of the conditions.
+    inputs = fold_pixels(torch.cat([noisy, conditions.to(device)], dim=1), fold)
     output = F.pixel_shuffle(net(inputs, timesteps).sample.float(), fold)
     simple = F.mse_loss(output, _target(scheduler, clean, noise, timesteps))
     alpha_bar = scheduler.alphas_cumprod.to(device)[timesteps].view(-1, 1, 1, 1)

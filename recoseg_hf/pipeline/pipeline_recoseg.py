@@ -450,8 +450,8 @@ class ReCoSegPipeline(DiffusionPipeline):
         apart = self.config.slice_step // stack.slice_step
         device = self._execution_device  # diffusers walks through all modules for it
 
-        def segmented(folded: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-            seen = with_context(folded, batch, self.config.context_slices, apart).to(device)
+        def segmented(slices: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+            seen = with_context(slices, batch, self.config.context_slices, apart).to(device)
             return self._segment_folded(seen, source).cpu()
 
         def look(batch: torch.Tensor) -> None:

@@ -210,16 +210,16 @@ class ModelGrid:
     def to_model(self, stack: torch.Tensor, background: float = 0.0) -> torch.Tensor:
         """(N, H, W) on the source grid to (N, 1, S, S) on the nets' grid, or what is left of it, without aliasing."""
         rows, columns, (above, left) = self._shares()
-        inside = torch.from_numpy(np.asarray(stack[:, rows, columns].numpy(), np.float32))  # a third of torch's time
+        inside = np.asarray(stack[:, rows, columns].numpy(), np.float32)  # a third of torch's time
         if self.image_size == self.field_of_view:
-            margins = (left, self.field_of_view - left - inside.shape[2], above)
-            padded = F.pad(inside, (*margins, self.field_of_view - above - inside.shape[1]), value=background)
+            aside = left, self.field_of_view - left - inside.shape[2]
+            margins = *aside, above, self.field_of_view - above - inside.shape[1]
+            padded = F.pad(torch.from_numpy(inside), margins, value=background)
             return padded[:, None, self.rows, self.columns]
         lines = partial(_lines, self.field_of_view, self.image_size)
         down = lines(self._span(self.rows), (above, above + inside.shape[1]))
         across = lines(self._span(self.columns), (left, left + inside.shape[2]))
-        values = inside.numpy() - np.float32(background) if background else inside.numpy()
-        resized = _resized(values, down, across)
+        resized = _resized(inside - np.float32(background) if background else inside, down, across)
         if background:
             resized += np.float32(background)
         return torch.from_numpy(resized)[:, None]
