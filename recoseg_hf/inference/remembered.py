@@ -42,13 +42,14 @@ class RememberedDraws:
         steps: int,
         advance: Callable[[int, torch.Tensor], Any] | None = None,
         embed: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        device: torch.device | None = None,
     ) -> torch.Tensor:
         """As the pipeline's; `advance` is not called for what is remembered, and with `embed` nothing is."""
         if embed is not None:
-            return super().denoise(conditions, generators, steps, advance, embed)
+            return super().denoise(conditions, generators, steps, advance, embed, device)
         key = (_digest(conditions), tuple(generator.initial_seed() for generator in generators), steps)
         if key not in self._drawn:
-            self._drawn[key] = super().denoise(conditions, generators, steps, advance)
+            self._drawn[key] = super().denoise(conditions, generators, steps, advance, device=device)
         return self._drawn[key]
 
     def forget(self) -> None:

@@ -7,7 +7,6 @@ from functools import partial
 from itertools import groupby
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from recoseg_hf.learning.augmentation import AugmentationSettings, Transform, draw_transform, jitter_conditions, warp
@@ -17,8 +16,8 @@ from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.conventions import REGIONS, RESIDUAL_SOURCES, hides_t1ce
+from recoseg_hf.pipeline.folding import fold_pixels, unfold_pixels
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
-from recoseg_hf.pipeline.preprocessing import fold_pixels
 from recoseg_hf.pipeline.residual import named_planes
 
 _COLUMNS_OF = {
@@ -117,7 +116,7 @@ def segmenter_logits(
     inputs = fold_pixels(segmenter_inputs(pipeline, images, labels), pipeline.config.pixel_unshuffle).to(device)
     extra = {} if pipeline.segmenter.config.num_class_embeds is None else {"class_labels": labels.to(device)}
     logits = net(inputs, torch.zeros(len(labels), device=device), **extra).sample.float()
-    return F.pixel_shuffle(logits, pipeline.config.pixel_unshuffle)
+    return unfold_pixels(logits, pipeline.config.pixel_unshuffle)
 
 
 def cached_columns(channels: Sequence[str], sources: SourceMix) -> list[str]:

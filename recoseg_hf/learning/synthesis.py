@@ -19,8 +19,8 @@ from recoseg_hf.learning.processes import Share, on_this_process
 from recoseg_hf.learning.randomness import SampleRandomness
 from recoseg_hf.learning.slice_batches import SliceDataset
 from recoseg_hf.pipeline.denoising import predict_clean, slice_generators
+from recoseg_hf.pipeline.folding import fold_pixels, unfold_pixels
 from recoseg_hf.pipeline.pipeline_recoseg import ReCoSegPipeline
-from recoseg_hf.pipeline.preprocessing import fold_pixels
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def synthesis_loss(
     noisy = scheduler.add_noise(clean, noise, timesteps)
     # Channels in the pipeline's order: those of the noisy image first, then those of the conditions.
     inputs = fold_pixels(torch.cat([noisy, conditions.to(device)], dim=1), fold)
-    output = F.pixel_shuffle(net(inputs, timesteps).sample.float(), fold)
+    output = unfold_pixels(net(inputs, timesteps).sample.float(), fold)
     simple = F.mse_loss(output, _target(scheduler, clean, noise, timesteps))
     alpha_bar = scheduler.alphas_cumprod.to(device)[timesteps].view(-1, 1, 1, 1)
     estimate = predict_clean(output, noisy, alpha_bar, scheduler.config.prediction_type)

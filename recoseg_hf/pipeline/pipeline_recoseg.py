@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
@@ -30,13 +29,14 @@ from .conventions import (
     resolve_source,
 )
 from .denoising import reverse_process, slice_generators, slice_noise, within_range
+from .folding import fold_pixels, unfold_pixels
 from .fresh import build_system
 from .independence import run_slices_apart
 from .masks import seeded_mask, slices_to_mirror, smooth_through_slices
 from .measurement import Measurement
 from .memory import align_weights, choose_batch_size, even_size, run_in_batches
 from .pipeline_output import ReCoSegPipelineOutput
-from .preprocessing import PreparedStack, fold_pixels, for_each, prepare_stack, with_context
+from .preprocessing import PreparedStack, for_each, prepare_stack, with_context
 from .residual import calibrate_residual, named_planes, residual_map, sample_spread
 from .stack_result import StackResult
 
@@ -357,7 +357,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         positions = stack.filled_slices()
         measurement = None if stack.t1ce is None else measurement
         split = torch.split if measurement is None else measurement.batches
-        draws = torch.zeros(samples, *stack.brain.shape)
+        draws, device = torch.zeros(samples, *stack.brain.shape), self._execution_device
         total, done = samples * len(positions) * steps, 0
         with self.progress_bar(total=total) as bar:
             for sample in range(samples):
@@ -376,7 +376,9 @@ class ReCoSegPipeline(DiffusionPipeline):
                     embed = None
                     if measurement is not None:
                         embed = measurement.embedding(2 * stack.t1ce[batch] - 1, batch)
-                    draws[sample, batch] = self.denoise(stack.conditions[batch], generators, steps, advance, embed)
+                    draws[sample, batch] = self.denoise(
+                        stack.conditions[batch], generators, steps, advance, embed, device
+                    )
                     done += len(batch) * steps
 
                 batch_size = run_in_batches(draw, positions, batch_size, split)
@@ -389,6 +391,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         steps: int,
         advance: Callable[[int, torch.Tensor], Any] | None = None,
         embed: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        device: torch.device | None = None,
     ) -> torch.Tensor:
         """Run the reverse process from pure noise for one batch of slices.
 
@@ -399,6 +402,7 @@ class ReCoSegPipeline(DiffusionPipeline):
             advance: called with (step, timestep) after each.
             embed: puts what was measured into a clean image (B, 1, S, S) in [-1, 1], see `Measurement.embedding`;
                 applied to every x0_hat and to the result.
+            device: where the synthesizer computes; None asks diffusers, which walks through all modules for it.
 
         Returns:
             The synthetic T1ce, float32 (B, 1, S, S) in [0, 1], on the CPU; beyond these limits by what `embed` adds.
@@ -406,7 +410,7 @@ class ReCoSegPipeline(DiffusionPipeline):
         Raises:
             ValueError: if the scheduler's prediction type is unknown, or is epsilon at zero SNR.
         """
-        device = self._execution_device
+        device = self._execution_device if device is None else device
         check_scheduler(self.scheduler.config)
         folded = self._fold(conditions.to(device))
         noise = self._fold(slice_noise(generators, conditions.shape[-2:]).to(device))
@@ -506,4 +510,4 @@ class ReCoSegPipeline(DiffusionPipeline):
         return fold_pixels(images, self.config.pixel_unshuffle)
 
     def _unfold(self, images: torch.Tensor) -> torch.Tensor:
-        return F.pixel_shuffle(images, self.config.pixel_unshuffle)
+        return unfold_pixels(images, self.config.pixel_unshuffle)

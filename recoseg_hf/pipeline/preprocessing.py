@@ -458,19 +458,3 @@ def with_context(
     within = torch.minimum(torch.maximum(steps, -below[:, None]), above[:, None])
     pixels, near = stack.permute(0, 2, 3, 1), (positions[:, None] + slice_step * within).unbind(1)
     return torch.cat([pixels.index_select(0, one) for one in near], dim=3).permute(0, 3, 1, 2)
-
-
-def fold_pixels(images: torch.Tensor, side: int) -> torch.Tensor:
-    """Do what `torch.nn.functional.pixel_unshuffle` does, in one step into channels last, as the nets take them.
-
-    The result may share memory with the images where nothing is folded.
-
-    Args:
-        images: (B, C, H, W), the sides a multiple of `side`.
-        side: of the squares that become channels.
-
-    Returns:
-        (B, C * side * side, H / side, W / side).
-    """
-    squares = images.unflatten(3, (-1, side)).unflatten(2, (-1, side))
-    return squares.permute(0, 2, 4, 1, 3, 5).flatten(3).contiguous().permute(0, 3, 1, 2)

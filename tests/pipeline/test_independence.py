@@ -1,9 +1,11 @@
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from diffusers import UNet2DModel
 from torch import nn
+from torch.nn import functional
 
 from recoseg_hf.pipeline import independence
 from recoseg_hf.pipeline.independence import run_slices_apart
@@ -58,6 +60,54 @@ def test_normalisation_is_the_same_in_any_company(threads, side, dtype):
             for size in (7, 4, 1):
                 found = torch.cat([norm(part) for part in maps.split(size)])
                 assert torch.equal(found, expected), (number, size)
+
+
+class TestAttention:
+    @torch.no_grad()
+    @pytest.mark.parametrize("heads", [1, 2])
+    @pytest.mark.parametrize("pixels", [1, 35, 195, 209, 225])
+    def test_it_is_torchs_but_for_rounding_and_the_same_in_any_company(self, threads, pixels, heads):
+        shape, generator = (7, pixels, heads, 64), torch.Generator().manual_seed(3)
+        given = [torch.randn(shape, generator=generator).bfloat16().transpose(1, 2) for _ in range(3)]
+        threads(1)
+        with independence.SliceBySlice():
+            expected = functional.scaled_dot_product_attention(*given, attn_mask=None, dropout_p=0.0, is_causal=False)
+        exact = functional.scaled_dot_product_attention(*(values.double() for values in given))
+        assert (expected - exact).norm() < 0.01 * exact.norm()
+        for number in (2, 3, 5, 16):
+            threads(number)
+            with independence.SliceBySlice():
+                for size in (7, 4, 2):
+                    parts = zip(*(values.split(size) for values in given), strict=True)
+                    found = torch.cat([functional.scaled_dot_product_attention(*part) for part in parts])
+                    assert torch.equal(found, expected), (number, size)
+
+    @torch.no_grad()
+    @pytest.mark.parametrize(
+        ("pixels", "dtype", "extra"),
+        [
+            (226, torch.bfloat16, {}),
+            (40, torch.float32, {}),
+            (40, torch.bfloat16, {"is_causal": True}),
+            (40, torch.bfloat16, {"attn_mask": torch.ones(40, 40).tril().bool()}),
+            (40, torch.bfloat16, {"scale": 0.5}),
+        ],
+    )
+    def test_all_other_attention_is_torchs_own(self, monkeypatch, pixels, dtype, extra):
+        monkeypatch.setattr(independence, "attend", None)
+        values = torch.randn(2, 1, pixels, 64, generator=torch.Generator().manual_seed(4)).to(dtype)
+        with independence.SliceBySlice():
+            found = functional.scaled_dot_product_attention(values, values, values, **extra)
+        assert torch.equal(found, functional.scaled_dot_product_attention(values, values, values, **extra))
+
+    def test_a_net_attends_so(self, monkeypatch, net, slices, threads):
+        threads(1)
+        seen, attend = [], independence.attend
+        monkeypatch.setattr(independence, "attend", lambda *given: seen.append(given[0].shape) or attend(*given))
+        half = copy.deepcopy(net).to(torch.bfloat16)
+        found = run(half, slices[:, :, :24, :24].bfloat16()).float()
+        assert seen == [(8, 8, 144, 8)]
+        torch.testing.assert_close(found, run(net, slices[:, :, :24, :24]), rtol=0.1, atol=0.1)
 
 
 @torch.no_grad()

@@ -7,7 +7,6 @@ from recoseg_hf.pipeline.preprocessing import (
     NORMALIZATIONS,
     IntensityScale,
     ModelGrid,
-    fold_pixels,
     percentiles,
     prepare_stack,
     with_context,
@@ -323,11 +322,3 @@ class TestWithContext:
     def test_no_context_returns_the_slices_as_they_are(self):
         stack = torch.rand(4, 3, 2, 2)
         assert torch.equal(with_context(stack, torch.tensor([3, 1]), 0), stack[[3, 1]])
-
-
-@pytest.mark.parametrize("side", [1, 2, 4])
-def test_pixels_are_folded_as_torch_does_and_lie_channels_last(side):
-    images = torch.rand(2, 3, 8, 12)
-    folded = fold_pixels(images, side)
-    assert torch.equal(folded, F.pixel_unshuffle(images, side))
-    assert folded.is_contiguous(memory_format=torch.channels_last)
