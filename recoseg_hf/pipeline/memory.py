@@ -18,7 +18,7 @@ _SHORTAGES = (
 )  # fmt: skip
 _OF_ONEDNN = "could not create a primitive"  # with more words behind it, it is about something else
 
-_PIXELS = 90_000  # of all slices of a call: some 100 MiB of activations for nets of 32 channels
+_VALUES = 3_600_000  # of a net's first map of all slices of a call: with more they leave a processor's cache
 _FEW_SLICES = 8
 _ALIGNMENT = 64  # bytes, a line of the cache, as torch aligns what it makes itself
 
@@ -48,14 +48,14 @@ def align_weights(components: Iterable[Any]) -> None:
                     weights.data = weights.data.clone()
 
 
-def choose_batch_size(slices: int, pixels: int) -> int:
+def choose_batch_size(slices: int, values: int) -> int:
     """Say how many slices a net is best called with: a call costs some milliseconds, whatever it is given.
 
     Args:
         slices: that there are; they are parted evenly, as each other number of slices sets up kernels of its own.
-        pixels: of a slice, as the net sees it.
+        values: of a net's first map of a slice, pixels times channels.
     """
-    each = even_size(slices, max(_PIXELS // pixels, _FEW_SLICES))
+    each = even_size(slices, max(_VALUES // values, _FEW_SLICES))
     threads = torch.get_num_threads()
     return each if each < threads else -(-each // threads) * threads
 

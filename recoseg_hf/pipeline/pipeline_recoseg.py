@@ -427,7 +427,9 @@ class ReCoSegPipeline(DiffusionPipeline):
 
     def _batch_size(self, stack: PreparedStack) -> int:
         pixels = stack.brain[0].numel() // self.config.pixel_unshuffle**2
-        return choose_batch_size(len(stack.filled_slices()), pixels)
+        nets = [net for net in (self.synthesizer, self.segmenter) if net is not None]
+        channels = max(net.config.get("block_out_channels", (1,))[0] for net in nets)
+        return choose_batch_size(len(stack.filled_slices()), pixels * channels)
 
     def _residual(self, stack: PreparedStack, draws: torch.Tensor | None, source: str) -> torch.Tensor | None:
         """The map that the segmenter is guided by, calibrated: float32 (N, 1, S, S) in [0, 1], or None."""

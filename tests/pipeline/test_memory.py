@@ -55,16 +55,17 @@ def test_a_loaded_pipeline_lies_as_a_built_one_wherever_its_file_has_the_weights
 
 class TestChoosingABatch:
     @pytest.mark.parametrize(
-        ("slices", "pixels", "threads", "expected"),
+        ("slices", "values", "threads", "expected"),
         [
-            (78, 2080, 1, 39),  # two calls
-            (78, 2080, 2, 40),  # whole slices for each thread
-            (143, 3600, 1, 24),
-            (20, 57600, 1, 7),  # three calls of 8 at most
-            (3, 64, 4, 3),
-            (0, 64, 2, 1),
+            (78, 2080 * 32, 1, 39),  # two calls
+            (78, 2080 * 32, 2, 40),  # whole slices for each thread
+            (78, 520 * 128, 2, 40),  # fewer pixels of more channels
+            (143, 3600 * 32, 1, 29),
+            (20, 57600 * 32, 1, 7),  # three calls of 8 at most
+            (3, 64 * 32, 4, 3),
+            (0, 64 * 32, 2, 1),
         ],
     )
-    def test_calls_are_few_and_even(self, slices, pixels, threads, expected, monkeypatch):
+    def test_calls_are_few_and_even(self, slices, values, threads, expected, monkeypatch):
         monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-        assert choose_batch_size(slices, pixels) == expected
+        assert choose_batch_size(slices, values) == expected
