@@ -36,7 +36,7 @@ class Choosing:
         if name in ("segresnet", "dynunet"):
             side = min(_SIDE, workload.window)
             return peers_volume.made(workload, name), partial(peers_volume.call, shape=(side,) * 3)
-        slices = min(peers_slices.BATCH, workload.slices)
+        slices = min(peers_slices.slices_a_call(workload, name != "diffusion_plain"), workload.slices)
         if name == "basicunet":
             shape = peers_slices.slice_shape(workload)
             return peers_slices.slice_net(), partial(peers_slices.call_slices, slices=slices, shape=shape)

@@ -43,6 +43,11 @@ def diffusion_shapes(workload: Workload, folded: bool) -> tuple[tuple[int, int, 
     return tuple((channels * fold**2, workload.side // fold, workload.side // fold) for channels in (1, 3))
 
 
+def slices_a_call(workload: Workload, folded: bool = True) -> int:
+    """How many slices the diffusion net takes: plain ones have more pixels, whose attention needs their square."""
+    return BATCH if folded else max(BATCH // workload.fold**2, 1)
+
+
 def call_diffusion(net: nn.Module, precision: Precision, slices: int, shapes: Sequence[Sequence[int]]) -> torch.Tensor:
     """A forward pass."""
     inputs = torch.cat([torch.zeros(slices, *shape) for shape in shapes], dim=1)
@@ -50,7 +55,7 @@ def call_diffusion(net: nn.Module, precision: Precision, slices: int, shapes: Se
 
 
 class Diffusion:
-    """Some steps of MONAI's `DiffusionInferer` for the slices that our nets see, 16 at a time.
+    """Some steps of MONAI's `DiffusionInferer` for the slices that our nets see, some at a time.
 
     Args:
         workload: whose slices and model.
@@ -67,6 +72,7 @@ class Diffusion:
     ) -> None:  # fmt: skip
         net, shapes = diffusion_net(workload, folded, tuned).eval(), diffusion_shapes(workload, folded)
         self.precision, self.net = precision, precision.apply(net)
+        self.batch = slices_a_call(workload, folded)
         self.inferers = {name: _inferer(*plan, measured) for name, plan in plans.items()}
         self.noise, self.conditions = (precision.apply(torch.randn(workload.slices_seen, *shape)) for shape in shapes)
         meta = [torch.empty(1, *shape, device="meta") for shape in shapes]
@@ -79,13 +85,13 @@ class Diffusion:
             self._sample(inferer, 0)  # warm, at its size
 
     def _sample(self, inferer: Any, first: int) -> None:
-        noise, conditions = (values[first : first + BATCH] for values in (self.noise, self.conditions))
+        noise, conditions = (values[first : first + self.batch] for values in (self.noise, self.conditions))
         with torch.inference_mode(), self.precision.context():
             inferer.sample(noise, self.net, conditioning=conditions, mode="concat", verbose=False)
 
     def run(self, plan: str) -> Mapping[str, Any]:
         """The measured steps of a plan."""
-        for first in range(0, len(self.noise), BATCH):
+        for first in range(0, len(self.noise), self.batch):
             self._sample(self.inferers[plan], first)
         return {}
 
