@@ -127,8 +127,9 @@ def predict_cut(
 
     clock.enter("preprocess")
     window, slices = cut
-    with clock.entered_by({"synthesize": pipeline.synthesizer, "segment": pipeline.segmenter}):
-        result = _run(pipeline, case, slices, progress, slice_batch_size=slice_batch_size, **settings)
+    result = _run(
+        pipeline, case, slices, progress, slice_batch_size=slice_batch_size, enter_stage=clock.enter, **settings
+    )
     clock.enter("restore")
     regions = _Regions(result, window, tuple(pipeline.region_names))
 

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import torch
+from collections.abc import Callable
 
 
 class StageClock:
@@ -36,17 +31,3 @@ class StageClock:
         """Return the seconds of each stage up to now, in the order of entering them."""
         self.enter(self._stage)
         return {stage: round(seconds, 3) for stage, seconds in self._seconds.items()}
-
-    @contextlib.contextmanager
-    def entered_by(self, nets: dict[str, torch.nn.Module | None]) -> Iterator[None]:
-        """Enter a stage whenever its net is called, so that a pipeline's stages are told apart from outside."""
-        hooks = [
-            net.register_forward_pre_hook(lambda *_, stage=stage: self.enter(stage))
-            for stage, net in nets.items()
-            if net is not None
-        ]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()

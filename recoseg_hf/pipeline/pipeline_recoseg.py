@@ -259,11 +259,14 @@ class ReCoSegPipeline(DiffusionPipeline):
         callback_on_step_end: Callable[["ReCoSegPipeline", int, int, dict[str, Any]], Any] | None = None,
         t1ce_measurement: Measurement | None = None,
         shared_noise: bool = False,
+        enter_stage: Callable[[str], Any] | None = None,
     ) -> StackResult:
         """Do what a call does, and leave the maps on the nets' grid: who needs one of them brings back that one.
 
-        Takes the arguments of a call but `return_dict`, and raises what it does.
+        Takes the arguments of a call but `return_dict`, and raises what it does; `enter_stage` is called with
+        `synthesize`, where the model does that, and `segment` when that begins.
         """
+        enter = enter_stage or (lambda stage: None)
         images = check_images({"flair": flair, "t1": t1, "t2": t2, "t1ce": t1ce}, for_each)
         check_measurement(t1ce_measurement, "t1ce" in images, self.synthesizer)
         source = self.resolve_source(residual_source, "t1ce" in images and t1ce_measurement is None)
@@ -274,9 +277,11 @@ class ReCoSegPipeline(DiffusionPipeline):
         stack = self.preprocess(images, t1ce_measurement)
         draws, batch_size = None, slice_batch_size or self._batch_size(stack)
         if self.synthesizer is not None:
+            enter("synthesize")
             draws = self._synthesize(
                 stack, steps, samples, seed, batch_size, callback_on_step_end, t1ce_measurement, shared_noise
             )
+        enter("segment")
         residual = self._residual(stack, draws, source)
         probabilities = self._segment(stack, draws, residual, source, batch_size)
         maps = {name: probabilities[:, i : i + 1] for i, name in enumerate(self.region_names)}
